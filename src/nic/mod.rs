@@ -1,0 +1,63 @@
+//! Frames in, frames out. Knows bytes and interfaces, no protocol.
+
+pub mod contract;
+pub mod verdict;
+pub mod xdp;
+
+use crate::counters;
+use std::io;
+
+/// What moves frames between an engine and a link: AF_XDP in production, a virtual link in the simulator.
+///
+/// One thread owns it; nothing blocks. Errors are of the link as a whole (gone, down); anything that a
+/// retry heals is handled inside and counted.
+pub trait FrameIo {
+    /// Hands each frame that has arrived (at most one batch) to `sink`, then recycles its memory.
+    /// Returns how many there were.
+    fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> io::Result<usize>;
+
+    /// Sends up to `budget` frames: `fill` writes a frame into the buffer it is given (at least
+    /// [`FRAME_CAPACITY`] bytes) and returns its length, or `None` when it has nothing more to send.
+    /// Returns how many were queued; fewer than `budget` also when the link is busy, and then `fill`
+    /// was not asked for a frame that could not go.
+    fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize>;
+
+    /// Wakes the kernel if it asked for it, takes back completed buffers. Called once per round.
+    fn kick(&mut self) -> io::Result<()>;
+
+    /// Frames queued and not yet completed by the link.
+    fn in_flight(&self) -> usize;
+
+    /// What happened so far on this link's own level.
+    fn counters(&self) -> NicCounters;
+}
+
+/// Every frame buffer handed to `transmit`'s `fill` has at least this many bytes: an Ethernet frame of
+/// the standard MTU with one VLAN tag.
+pub const FRAME_CAPACITY: usize = 1518;
+
+counters! {
+    /// Frame counts of one [`FrameIo`]. The kernel's drops are those of `XDP_STATISTICS`.
+    pub struct NicCounters {
+        /// Frames taken from the receive ring.
+        rx_frames,
+        /// Frames put on the transmit ring.
+        tx_frames,
+        /// Frames the kernel reported as sent.
+        tx_completed,
+        /// Rounds in which the transmit ring or the buffers were exhausted.
+        tx_busy,
+        /// Wake-ups the kernel answered with EAGAIN, EBUSY or ENOBUFS (it is asked again).
+        kicks_retried,
+        /// Dropped by the kernel: frame larger than a buffer, or another reason of its own.
+        rx_dropped,
+        /// Dropped by the kernel: receive ring full, we were too slow.
+        rx_ring_full,
+        /// Dropped by the kernel: no free buffer in the fill ring.
+        rx_fill_empty,
+        /// Dropped by the kernel: invalid receive descriptors.
+        rx_invalid,
+        /// Dropped by the kernel: invalid transmit descriptors.
+        tx_invalid,
+    }
+}

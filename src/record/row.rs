@@ -1,0 +1,173 @@
+//! The row types. A field's documentation is the column's documentation in the dataset.
+
+use crate::base::UtcMicros;
+use crate::table;
+
+/// A SHA-256 fingerprint.
+pub type Sha256 = [u8; 32];
+
+table! {
+    /// A valid answer to a probe.
+    "hosts" pub struct Host {
+        /// When the answer arrived.
+        time: UtcMicros,
+        /// Address that answered, as a number in host order (the views show it as text).
+        ip: u32,
+        /// TCP port that answered.
+        port: u16,
+        /// Kind of answer: `syn_ack`.
+        answer: &'static str,
+        /// Time to live of the answer's IPv4 header as it arrived.
+        ttl: u8,
+        /// Window field of the answer, unscaled.
+        window: u16,
+        /// Maximum segment size option of the answer (RFC 9293, section 3.7.1).
+        mss: Option<u16>,
+        /// Our source port.
+        source_port: u16,
+        /// False for a further copy of an answer already counted.
+        first: bool,
+    }
+}
+
+table! {
+    /// A connection: from the valid SYN-ACK to its close.
+    "handshakes" pub struct Handshake {
+        /// When the connection was opened (arrival of the SYN-ACK).
+        time: UtcMicros,
+        /// Server address, as a number in host order (the views show it as text).
+        ip: u32,
+        /// Server port.
+        port: u16,
+        /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
+        protocol: &'static str,
+        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`, `goodbye`, `done`.
+        stage: &'static str,
+        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`, `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`, `too_much_data`, `interrupted`.
+        outcome: &'static str,
+        /// What went wrong, in words, where something did.
+        error: Option<String>,
+        /// From SYN-ACK to close, in microseconds.
+        duration_us: u64,
+        /// From SYN-ACK to the first complete greeting, in microseconds.
+        greeting_us: Option<u64>,
+        /// From the first byte of the ClientHello to the end of the TLS handshake, in microseconds.
+        tls_us: Option<u64>,
+        /// Payload bytes received in order.
+        bytes_in: u64,
+        /// Payload bytes sent, retransmissions not counted.
+        bytes_out: u64,
+        /// Segments received.
+        segments_in: u32,
+        /// Segments sent, retransmissions included.
+        segments_out: u32,
+        /// Segments we sent again.
+        retransmits: u32,
+        /// Greeting as sent by the server, lines joined by a line feed.
+        banner: Option<String>,
+        /// Reply code of the greeting, where the protocol has numbers.
+        banner_code: Option<u16>,
+        /// A capability query in the clear was answered.
+        capabilities_before_ok: bool,
+        /// Capabilities before encryption, as written by the server, in its order.
+        capabilities_before: Vec<String>,
+        /// Authentication mechanisms before encryption, upper case, in the server's order.
+        auth_before: Vec<String>,
+        /// The server advertised STARTTLS. Absent where the protocol has none or no list was seen.
+        starttls_offered: Option<bool>,
+        /// We asked for STARTTLS.
+        starttls_sent: bool,
+        /// The server agreed to STARTTLS. Absent if it was not asked or did not answer.
+        starttls_accepted: Option<bool>,
+        /// The server's reply to STARTTLS.
+        starttls_reply: Option<String>,
+        /// Bytes the server sent after agreeing and before TLS (response injection).
+        starttls_injected: u32,
+        /// A capability query inside TLS was answered.
+        capabilities_after_ok: bool,
+        /// Capabilities inside TLS, as written by the server, in its order.
+        capabilities_after: Vec<String>,
+        /// Authentication mechanisms inside TLS, upper case, in the server's order.
+        auth_after: Vec<String>,
+        /// Some line or list exceeded its limit and was cut.
+        truncated: bool,
+        /// Negotiated version of a complete handshake: `TLSv1.2`, `TLSv1.3`.
+        tls_version: Option<&'static str>,
+        /// Negotiated cipher suite, IANA name.
+        tls_cipher: Option<String>,
+        /// Key-exchange group, IANA name.
+        tls_group: Option<String>,
+        /// Signature scheme of the server's handshake signature, IANA name.
+        tls_signature: Option<String>,
+        /// Application protocol agreed on by ALPN (RFC 7301).
+        tls_alpn: Option<String>,
+        /// Description of the fatal alert received (RFC 8446, section 6).
+        tls_alert: Option<String>,
+        /// The server stapled an OCSP response.
+        tls_ocsp: Option<bool>,
+        /// Certificate chain as presented: SHA-256 of the concatenated SHA-256s (table `chains`).
+        chain_id: Option<Sha256>,
+        /// First certificate of the chain: SHA-256 of its DER.
+        leaf_sha256: Option<Sha256>,
+        /// Which connection to this address and port this was: `modern`.
+        rung: &'static str,
+    }
+}
+
+table! {
+    /// A distinct certificate, stored once.
+    "certificates" pub struct Certificate {
+        /// SHA-256 of the DER encoding.
+        sha256: Sha256,
+        /// When it was first seen in this run.
+        first_seen: UtcMicros,
+        /// The certificate itself.
+        der: Vec<u8>,
+        /// Subject, RFC 4514 style.
+        subject: Option<String>,
+        /// First common name of the subject.
+        subject_cn: Option<String>,
+        /// Issuer, RFC 4514 style.
+        issuer: Option<String>,
+        /// First common name of the issuer.
+        issuer_cn: Option<String>,
+        /// Subject equals issuer, byte for byte.
+        self_issued: Option<bool>,
+        /// DNS names and IP addresses of the subject alternative name extension, in order.
+        names: Vec<String>,
+        /// Serial number, lower-case hex.
+        serial: Option<String>,
+        /// X.509 version: 1, 2 or 3.
+        version: Option<u8>,
+        /// Begin of validity.
+        not_before: Option<UtcMicros>,
+        /// End of validity.
+        not_after: Option<UtcMicros>,
+        /// Key algorithm: `RSA`, `EC`, `Ed25519`, `Ed448`, `DSA` or the OID.
+        key_type: Option<String>,
+        /// Key size in bits (RSA and DSA: modulus; EC: field).
+        key_bits: Option<u32>,
+        /// Named curve of an EC key.
+        key_curve: Option<String>,
+        /// SHA-256 of the DER encoding of the subject public key info.
+        spki_sha256: Option<Sha256>,
+        /// Signature algorithm, by the name of its RFC, else the OID.
+        signature_algorithm: Option<String>,
+        /// Basic constraints say CA (false where the extension is missing).
+        is_ca: Option<bool>,
+        /// Why it could not be parsed.
+        parse_error: Option<String>,
+    }
+}
+
+table! {
+    /// A distinct chain as presented by servers, leaf first.
+    "chains" pub struct Chain {
+        /// SHA-256 of the concatenated SHA-256s of its certificates.
+        chain_id: Sha256,
+        /// When it was first seen in this run.
+        first_seen: UtcMicros,
+        /// SHA-256 of each certificate, in the order presented (table `certificates`).
+        certificates: Vec<Sha256>,
+    }
+}
