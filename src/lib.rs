@@ -15,3 +15,5 @@ pub mod base;
 pub mod dialogue;
 pub mod nic;
 pub mod record;
+pub mod targets;
+pub mod wire;

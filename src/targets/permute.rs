@@ -1,0 +1,252 @@
+//! A random order that visits everything once: a walk through the multiplicative group modulo a prime.
+//!
+//! For a space of `n` targets take the smallest prime `p > n` and a generator `g` of the group of order
+//! `p - 1`. From a random element `a`, the walk `a, a·g, a·g², ...` visits each of `1..p` exactly once;
+//! element `x` stands for target `x - 1`, and the few elements beyond `n` are skipped. Position `k` of the walk
+//! is `a·g^k`, so a walk can start anywhere: shards are ranges of positions, and a cursor is a position.
+//!
+//! Products are of 128 bits (zmap's 64-bit step falls into short cycles above 2^40 targets). The step
+//! multiplies by a constant, so the division is a multiplication by a precomputed reciprocal (Shoup).
+
+use crate::base::keyed::Key;
+
+/// Largest space: 2^48, all addresses x all ports.
+pub const MAX_SIZE: u64 = 1 << 48;
+
+/// A fixed random order of `0..size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permutation {
+    size: u64,
+    prime: u64,
+    generator: u64,
+    start: u64,
+    /// `generator · 2^64 / prime`, rounded down.
+    reciprocal: u64,
+}
+
+impl Permutation {
+    /// The order of `0..size` that `seed` selects. The same for the same arguments, on every machine.
+    ///
+    /// # Panics
+    /// If `size` exceeds [`MAX_SIZE`].
+    pub fn new(size: u64, seed: u64) -> Self {
+        assert!(size <= MAX_SIZE, "a space of targets is at most 2^48");
+        let prime = next_prime(size.max(2));
+        let order_factors = prime_factors(prime - 1);
+        let key = Key([seed, 0x7065_726d_7574_6531]);
+        let mut draws = (0u32..).map(|count| 1 + key.hash12(prime, count) % (prime - 1));
+        let start = draws.next().unwrap_or(1);
+        let is_generator = |g: &u64| order_factors.iter().all(|q| pow_mod(*g, (prime - 1) / q, prime) != 1);
+        let generator = draws.find(is_generator).expect("a prime has generators");
+        let reciprocal = low_u64((u128::from(generator) << 64) / u128::from(prime));
+        Self { size, prime, generator, start, reciprocal }
+    }
+
+    /// How many positions the walk has, those that stand for no target included.
+    pub const fn positions(&self) -> u64 {
+        self.prime - 1
+    }
+
+    /// Positions of part `index` of `count` parts: disjoint, together all, sizes equal within one.
+    ///
+    /// # Panics
+    /// If `index` is not below `count`.
+    pub fn part(&self, index: u64, count: u64) -> std::ops::Range<u64> {
+        assert!(index < count, "parts are numbered from 0");
+        let edge = |i: u64| low_u64(u128::from(self.positions()) * u128::from(i) / u128::from(count));
+        edge(index)..edge(index + 1)
+    }
+
+    /// Walks `positions` of the order.
+    pub fn walk(&self, positions: std::ops::Range<u64>) -> Walk {
+        let element = mul_mod(self.start, pow_mod(self.generator, positions.start, self.prime), self.prime);
+        Walk { permutation: *self, element, position: positions.start, end: positions.end.min(self.positions()) }
+    }
+}
+
+/// A cursor over part of a [`Permutation`]: yields indices of targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    permutation: Permutation,
+    element: u64,
+    position: u64,
+    end: u64,
+}
+
+impl Walk {
+    /// The position that comes next: what a resumed walk starts from.
+    pub const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Positions still to come.
+    pub const fn remaining(&self) -> u64 {
+        self.end.saturating_sub(self.position)
+    }
+}
+
+impl Iterator for Walk {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        while self.position < self.end {
+            let index = self.element - 1;
+            self.position += 1;
+            let Permutation { prime, generator, reciprocal, .. } = self.permutation;
+            let quotient = low_u64((u128::from(self.element) * u128::from(reciprocal)) >> 64);
+            let product = self.element.wrapping_mul(generator).wrapping_sub(quotient.wrapping_mul(prime));
+            self.element = if product >= prime { product - prime } else { product };
+            if index < self.permutation.size {
+                return Some(index);
+            }
+        }
+        None
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the callers' values fit, or the low half is meant")]
+const fn low_u64(value: u128) -> u64 {
+    value as u64
+}
+
+fn mul_mod(a: u64, b: u64, modulus: u64) -> u64 {
+    low_u64(u128::from(a) * u128::from(b) % u128::from(modulus))
+}
+
+fn pow_mod(mut base: u64, mut exponent: u64, modulus: u64) -> u64 {
+    let mut result = 1 % modulus;
+    base %= modulus;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = mul_mod(result, base, modulus);
+        }
+        base = mul_mod(base, base, modulus);
+        exponent >>= 1;
+    }
+    result
+}
+
+/// Smallest prime above `n`.
+fn next_prime(n: u64) -> u64 {
+    (n + 1..).find(|candidate| is_prime(*candidate)).expect("there is a prime below twice any number")
+}
+
+/// Miller-Rabin with bases that decide every number below 3.3 · 10^24 (Sorenson and Webster, 2015).
+fn is_prime(n: u64) -> bool {
+    const BASES: [u64; 13] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41];
+    if n < 2 {
+        return false;
+    }
+    if let Some(divisor) = BASES.iter().find(|base| n.is_multiple_of(**base)) {
+        return n == *divisor;
+    }
+    let shift = (n - 1).trailing_zeros();
+    let odd = (n - 1) >> shift;
+    BASES.iter().all(|base| {
+        let mut x = pow_mod(*base, odd, n);
+        if x == 1 || x == n - 1 {
+            return true;
+        }
+        (1..shift).any(|_| {
+            x = mul_mod(x, x, n);
+            x == n - 1
+        })
+    })
+}
+
+/// Distinct prime factors, by trial division: at most 2^24 steps for the largest space, once at start.
+fn prime_factors(mut n: u64) -> Vec<u64> {
+    let mut factors = Vec::new();
+    let mut divisor = 2;
+    while divisor * divisor <= n {
+        if n.is_multiple_of(divisor) {
+            factors.push(divisor);
+            while n.is_multiple_of(divisor) {
+                n /= divisor;
+            }
+        }
+        divisor += if divisor == 2 { 1 } else { 2 };
+    }
+    if n > 1 {
+        factors.push(n);
+    }
+    factors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn visited(permutation: &Permutation, parts: u64) -> Vec<u64> {
+        (0..parts).flat_map(|i| permutation.walk(permutation.part(i, parts))).collect()
+    }
+
+    fn assert_bijection(size: u64, seed: u64, parts: u64) {
+        let mut all = visited(&Permutation::new(size, seed), parts);
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..size), "size {size} seed {seed} parts {parts}");
+    }
+
+    #[test]
+    fn every_small_size_is_visited_exactly_once() {
+        for size in 0..600 {
+            assert_bijection(size, size * 7 + 1, 1 + size % 9);
+        }
+    }
+
+    #[test]
+    fn the_demo_sized_space_is_visited_exactly_once() {
+        assert_bijection(4_096 * 4, 42, 3);
+    }
+
+    #[test]
+    fn a_seed_is_an_order_and_another_seed_is_another() {
+        let order = |seed| visited(&Permutation::new(1_000, seed), 1);
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+        assert_ne!(order(1), (0..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_reciprocal_step_equals_the_division_in_the_largest_space() {
+        for seed in 0..20 {
+            let permutation = Permutation::new(MAX_SIZE, seed);
+            let mut walk = permutation.walk(0..2_000);
+            while walk.next().is_some() {
+                let jumped = permutation.walk(walk.position()..2_000);
+                assert_eq!(walk.element, jumped.element, "seed {seed} position {}", walk.position());
+            }
+        }
+    }
+
+    #[test]
+    fn generators_have_full_order() {
+        for size in [10, 1 << 20, (1 << 32) * 14, MAX_SIZE - 1, MAX_SIZE] {
+            let p = Permutation::new(size, 9);
+            assert!(p.prime > size && is_prime(p.prime));
+            assert_eq!(pow_mod(p.generator, p.prime - 1, p.prime), 1);
+            for q in prime_factors(p.prime - 1) {
+                assert_ne!(pow_mod(p.generator, (p.prime - 1) / q, p.prime), 1, "size {size} factor {q}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_resumes_at_its_position(size in 1u64..5_000, seed: u64, taken in 0usize..5_000) {
+            let permutation = Permutation::new(size, seed);
+            let whole: Vec<u64> = permutation.walk(0..permutation.positions()).collect();
+            let mut walk = permutation.walk(0..permutation.positions());
+            let head: Vec<u64> = walk.by_ref().take(taken).collect();
+            let tail: Vec<u64> = permutation.walk(walk.position()..permutation.positions()).collect();
+            prop_assert_eq!([head, tail].concat(), whole);
+        }
+
+        #[test]
+        fn parts_are_disjoint_and_complete(size in 1u64..3_000, seed: u64, parts in 1u64..50) {
+            assert_bijection(size, seed, parts);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Ports by number and by name.
+
+use std::fmt;
+
+/// The protocols that can be spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SMTP with STARTTLS (RFC 5321, RFC 3207).
+    Smtp,
+    /// IMAP with STARTTLS (RFC 9051).
+    Imap,
+    /// IMAP inside TLS (RFC 8314).
+    Imaps,
+    /// TLS on the web's port; nothing is said inside.
+    Https,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of the study's port table.
+    pub const ALL: &'static [Self] = &[Self::Smtp, Self::Imap, Self::Imaps, Self::Https];
+
+    /// Name on the command line and in rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Imap => "imap",
+            Self::Imaps => "imaps",
+            Self::Https => "https",
+        }
+    }
+
+    /// Port assigned to it by IANA.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Smtp => 25,
+            Self::Imap => 143,
+            Self::Imaps => 993,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A port and what is spoken on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Service {
+    /// Port.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// Why a port list was refused. One line, with what would have been right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// Neither a known name nor a known port.
+    #[error("unknown port or protocol `{0}`; known are {known}, each also on another port as in `smtp:2525`", known = known())]
+    Unknown(String),
+    /// The number after the colon is not a port.
+    #[error("`{0}` is not a port: a number from 1 to 65535 is wanted, as in `smtp:2525`")]
+    NotAPort(String),
+    /// Two services on one port.
+    #[error("port {0} is named twice: one protocol can be spoken on a port in one scan")]
+    Twice(u16),
+    /// Nothing in the list.
+    #[error("no port is named: give some, as in `-p smtp,imaps`")]
+    Empty,
+}
+
+fn known() -> String {
+    let names: Vec<String> = Protocol::ALL.iter().map(|p| format!("{p} ({})", p.port())).collect();
+    names.join(", ")
+}
+
+/// Reads a list such as `smtp,imaps`, `25,993` or `smtp:2525`.
+pub fn parse(list: &str) -> Result<Vec<Service>, PortError> {
+    let mut services: Vec<Service> = Vec::new();
+    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let service = parse_one(item)?;
+        if services.iter().any(|known| known.port == service.port) {
+            return Err(PortError::Twice(service.port));
+        }
+        services.push(service);
+    }
+    if services.is_empty() { Err(PortError::Empty) } else { Ok(services) }
+}
+
+fn parse_one(item: &str) -> Result<Service, PortError> {
+    let (name, port) = match item.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (item, None),
+    };
+    let unknown = || PortError::Unknown(item.to_owned());
+    let protocol = match (name.parse::<u16>(), port) {
+        (Ok(number), None) => Protocol::ALL.iter().find(|p| p.port() == number).ok_or_else(unknown)?,
+        _ => Protocol::ALL.iter().find(|p| p.name().eq_ignore_ascii_case(name)).ok_or_else(unknown)?,
+    };
+    let port = match port {
+        None => protocol.port(),
+        Some(text) => {
+            text.parse().ok().filter(|port| *port != 0).ok_or_else(|| PortError::NotAPort(text.to_owned()))?
+        }
+    };
+    Ok(Service { port, protocol: *protocol })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(port: u16, protocol: Protocol) -> Service {
+        Service { port, protocol }
+    }
+
+    #[test]
+    fn names_numbers_and_other_ports() {
+        assert_eq!(
+            parse("smtp, 993,https:8443"),
+            Ok(vec![service(25, Protocol::Smtp), service(993, Protocol::Imaps), service(8_443, Protocol::Https)])
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(parse("gopher"), Err(PortError::Unknown("gopher".into())));
+        assert_eq!(parse("7"), Err(PortError::Unknown("7".into())));
+        assert_eq!(parse("smtp:0"), Err(PortError::NotAPort("0".into())));
+        assert_eq!(parse("smtp:70000"), Err(PortError::NotAPort("70000".into())));
+        assert_eq!(parse("smtp,25"), Err(PortError::Twice(25)));
+        assert_eq!(parse(" ,"), Err(PortError::Empty));
+    }
+}
