@@ -16,4 +16,5 @@ pub mod dialogue;
 pub mod nic;
 pub mod record;
 pub mod targets;
+pub mod tcp;
 pub mod wire;

@@ -1,0 +1,138 @@
+//! Puts a byte stream back in order: bounded bytes, bounded holes, overlaps resolved in favour of what
+//! arrived first.
+
+/// Bytes that may wait out of order.
+pub const WAITING_BYTES_MAX: usize = 64 * 1024;
+/// Pieces that may wait out of order.
+pub const PIECES_MAX: usize = 32;
+
+/// Reassembles one direction. Positions count from the stream's first byte.
+#[derive(Clone, Debug, Default)]
+pub struct Assembler {
+    /// Position of the next byte in order.
+    next: u64,
+    /// Pieces beyond `next`: ascending, disjoint, not empty.
+    waiting: Vec<(u64, Vec<u8>)>,
+    waiting_bytes: usize,
+}
+
+impl Assembler {
+    /// Position of the next byte in order: how many were delivered.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes that wait behind a hole.
+    pub const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Takes `data` at `position`, appends whatever is now in order to `out`. Returns how many bytes had to be
+    /// dropped because a limit was reached (the sender will repeat them).
+    pub fn insert(&mut self, position: u64, data: &[u8], out: &mut Vec<u8>) -> usize {
+        let known = usize::try_from(self.next.saturating_sub(position)).unwrap_or(usize::MAX);
+        let Some(fresh) = data.get(known..).filter(|fresh| !fresh.is_empty()) else { return 0 };
+        let position = position.max(self.next);
+        if position == self.next && self.waiting.is_empty() {
+            self.next += fresh.len() as u64;
+            out.extend_from_slice(fresh);
+            return 0;
+        }
+        let dropped = self.keep(position, fresh);
+        self.deliver(out);
+        dropped
+    }
+
+    /// Stores what of `data` is not yet waiting, piece by piece between the known pieces.
+    fn keep(&mut self, mut position: u64, mut data: &[u8]) -> usize {
+        let mut dropped = 0;
+        while !data.is_empty() {
+            let after = self.waiting.partition_point(|piece| piece.0 <= position);
+            if let Some(end) = after.checked_sub(1).map(|i| self.waiting[i].0 + self.waiting[i].1.len() as u64)
+                && end > position
+            {
+                let covered = usize::try_from(end - position).unwrap_or(usize::MAX).min(data.len());
+                position += covered as u64;
+                data = &data[covered..];
+                continue;
+            }
+            let room = self.waiting.get(after).map_or(u64::MAX, |piece| piece.0 - position);
+            let take = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
+            let in_order = position == self.next;
+            if !in_order && (self.waiting.len() >= PIECES_MAX || self.waiting_bytes + take > WAITING_BYTES_MAX) {
+                dropped += take;
+            } else {
+                self.waiting.insert(after, (position, data[..take].to_vec()));
+                self.waiting_bytes += take;
+            }
+            position += take as u64;
+            data = &data[take..];
+        }
+        dropped
+    }
+
+    fn deliver(&mut self, out: &mut Vec<u8>) {
+        let mut ready = 0;
+        for (position, piece) in &self.waiting {
+            if *position != self.next {
+                break;
+            }
+            out.extend_from_slice(piece);
+            self.next += piece.len() as u64;
+            self.waiting_bytes -= piece.len();
+            ready += 1;
+        }
+        self.waiting.drain(..ready);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_order_overlap_and_repetition_gives_the_stream(
+            stream in proptest::collection::vec(any::<u8>(), 1..400),
+            cuts in proptest::collection::vec((0usize..400, 1usize..60), 0..60),
+        ) {
+            let mut assembler = Assembler::default();
+            let mut out = Vec::new();
+            for (from, length) in cuts {
+                let from = from.min(stream.len());
+                let to = (from + length).min(stream.len());
+                assembler.insert(from as u64, &stream[from..to], &mut out);
+                prop_assert_eq!(&out[..], &stream[..out.len()]);
+                prop_assert!(assembler.waiting.len() <= PIECES_MAX + 1);
+                let waiting: usize = assembler.waiting.iter().map(|piece| piece.1.len()).sum();
+                prop_assert_eq!(assembler.waiting_bytes(), waiting);
+            }
+            assembler.insert(0, &stream, &mut out);
+            assembler.insert(0, &stream, &mut out);
+            prop_assert_eq!(out, stream);
+            prop_assert_eq!(assembler.waiting_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn the_first_arrival_wins_an_overlap() {
+        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        assembler.insert(2, b"CD", &mut out);
+        assembler.insert(0, b"abcdef", &mut out);
+        assert_eq!(out, b"abCDef");
+    }
+
+    #[test]
+    fn what_exceeds_the_limits_is_dropped_and_counted() {
+        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        assert_eq!(assembler.insert(1, &vec![1; WAITING_BYTES_MAX], &mut out), 0);
+        assert_eq!(assembler.insert(100_000, b"xyz", &mut out), 3);
+        assert_eq!(assembler.insert(0, b"0", &mut out), 0);
+        assert_eq!(out.len(), WAITING_BYTES_MAX + 1);
+        for piece in 0..PIECES_MAX as u64 {
+            assert_eq!(assembler.insert(200_000 + 2 * piece, b"p", &mut out), 0);
+        }
+        assert_eq!(assembler.insert(300_000, b"p", &mut out), 1);
+    }
+}
