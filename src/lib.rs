@@ -17,4 +17,5 @@ pub mod nic;
 pub mod record;
 pub mod targets;
 pub mod tcp;
+pub mod tls;
 pub mod wire;

@@ -1,0 +1,102 @@
+//! A session against a rustls server in memory.
+
+use super::*;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+use std::io::Write;
+
+/// A self-signed P-256 certificate (CN=test) and its key, made once with openssl.
+const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/p256.der");
+const KEY: &[u8] = include_bytes!("../../tests/data/p256.key.der");
+
+fn server(version: &'static SupportedProtocolVersion) -> ServerConnection {
+    let key = PrivateKeyDer::try_from(KEY.to_vec()).expect("a key");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert_with_ocsp(vec![CERTIFICATE.to_vec().into()], key, vec![])
+        .expect("a certificate");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    ServerConnection::new(Arc::new(config)).expect("a server")
+}
+
+/// Runs until both sides are idle, server bytes cut into pieces of `piece`.
+fn run(client: &Client, session: &mut Session, server: &mut ServerConnection, hello: Vec<u8>, piece: usize) -> Vec<u8> {
+    let (mut to_server, mut plain) = (hello, Vec::new());
+    loop {
+        let mut input = &to_server[..];
+        while !input.is_empty() {
+            server.read_tls(&mut input).expect("read");
+            if server.process_new_packets().is_err() {
+                break;
+            }
+        }
+        to_server.clear();
+        let mut to_client = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut to_client).expect("write");
+        }
+        if to_client.is_empty() {
+            return plain;
+        }
+        for piece in to_client.chunks(piece) {
+            session.receive(client, piece, &mut plain, &mut to_server);
+        }
+    }
+}
+
+#[test]
+fn both_versions_give_their_facts_at_any_split() {
+    for (version, name, cipher) in [
+        (&rustls::version::TLS13, "TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+        (&rustls::version::TLS12, "TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+    ] {
+        for piece in [1, 7, 100_000] {
+            let client = Client::new().expect("a client");
+            let mut hello = Vec::new();
+            let mut session = Session::start(&client, 0xc612_0001, Alpn::Web, &mut hello).expect("a session");
+            let mut server = server(version);
+            server.writer().write_all(b"220 hi\r\n").expect("buffered");
+            // A server preferring its own order would not pick AES-128; ours must have been first.
+            let plain = run(&client, &mut session, &mut server, hello, piece);
+            assert_eq!(plain, b"220 hi\r\n");
+            assert_eq!(session.state(), State::Established);
+            let facts = session.facts();
+            assert_eq!((facts.version, facts.cipher.as_deref()), (Some(name), Some(cipher)));
+            assert_eq!((facts.group.as_deref(), facts.alpn.as_deref()), (Some("x25519"), Some("http/1.1")));
+            assert_eq!(facts.signature.as_deref(), Some("ecdsa_secp256r1_sha256"));
+            assert_eq!((facts.chain, facts.ocsp), (vec![CERTIFICATE.to_vec()], Some(false)));
+            assert_eq!((facts.alert, facts.error), (None, None));
+        }
+    }
+}
+
+#[test]
+fn plain_text_where_tls_was_due_is_a_failure_and_gets_an_alert() {
+    let client = Client::new().expect("a client");
+    let mut session = Session::start(&client, 1, Alpn::None, &mut Vec::new()).expect("a session");
+    let mut alert = Vec::new();
+    let state = session.receive(&client, b"HTTP/1.1 400 Bad Request\r\n\r\n", &mut Vec::new(), &mut alert);
+    assert_eq!(state, State::Failed);
+    assert_eq!(alert[..3], [21, 3, 3]);
+    let facts = session.facts();
+    assert!(facts.error.is_some_and(|error| error.contains("InvalidContentType")));
+    assert_eq!((facts.version, facts.chain.len()), (None, 0));
+}
+
+#[test]
+fn an_alert_is_named() {
+    let client = Client::new().expect("a client");
+    let mut session = Session::start(&client, 1, Alpn::None, &mut Vec::new()).expect("a session");
+    let state = session.receive(&client, &[21, 3, 3, 0, 2, 2, 40], &mut Vec::new(), &mut Vec::new());
+    assert_eq!((state, session.facts().alert.as_deref()), (State::Failed, Some("handshake_failure")));
+}
+
+#[test]
+fn the_offer_is_listed_in_order() {
+    let (suites, groups) = Client::new().expect("a client").offer();
+    assert_eq!(suites[..2], ["TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]);
+    assert_eq!(suites.len(), 9);
+    assert_eq!(groups, ["x25519", "secp256r1", "secp384r1"]);
+}
