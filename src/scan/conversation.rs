@@ -1,0 +1,227 @@
+//! One connection of the scan: TCP below, the session above, deadlines around, and a row at the end.
+
+use crate::base::time::WallClock;
+use crate::base::{Duration, Instant};
+use crate::record::row::Handshake;
+use crate::session::{Cause, Context, Outcome, Session, Stage};
+use crate::targets::ports::Protocol;
+use crate::tcp::connection::{Connection, Ending};
+use crate::wire::{Segment, Tuple};
+
+/// How long each stage may take, and how much a server may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the SYN-ACK to the complete greeting. Real servers take up to half a minute.
+    pub greeting: Duration,
+    /// From a command to its complete reply.
+    pub reply: Duration,
+    /// From the ClientHello to the end of the handshake.
+    pub tls: Duration,
+    /// From the goodbye to its reply.
+    pub goodbye: Duration,
+    /// From the SYN-ACK to the close.
+    pub total: Duration,
+    /// Payload bytes taken from a server.
+    pub bytes_in: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::from_secs(30),
+            reply: Duration::from_secs(15),
+            tls: Duration::from_secs(10),
+            goodbye: Duration::from_secs(3),
+            total: Duration::from_secs(90),
+            bytes_in: 256 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    fn stage(&self, stage: Stage) -> Duration {
+        match stage {
+            Stage::Greeting | Stage::CapabilitiesTls => self.greeting,
+            Stage::Capabilities | Stage::Starttls => self.reply,
+            Stage::Tls => self.tls,
+            Stage::Goodbye | Stage::Done => self.goodbye,
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) tuple: Tuple,
+    /// When the wheel will hint at this connection.
+    pub(super) hint: Instant,
+    /// Whether it stands in the queue of those that want to send.
+    pub(super) ready: bool,
+    tcp: Connection,
+    session: Session,
+    protocol: Protocol,
+    opened: Instant,
+    stage: Stage,
+    stage_since: Instant,
+    cause: Option<Cause>,
+}
+
+impl Conversation {
+    pub(super) fn open(context: &Context, protocol: Protocol, now: Instant, syn_ack: &Segment<'_>) -> Self {
+        let tuple = syn_ack.tuple();
+        let mut tcp = Connection::open(syn_ack);
+        let mut out = Vec::new();
+        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        tcp.send(&out);
+        let stage = session.stage();
+        Self {
+            tuple,
+            hint: Instant::FAR_FUTURE,
+            ready: false,
+            tcp,
+            session,
+            protocol,
+            opened: now,
+            stage,
+            stage_since: now,
+            cause: None,
+        }
+    }
+
+    pub(super) fn handle_segment(&mut self, context: &Context, limits: &Limits, now: Instant, segment: &Segment<'_>) {
+        self.tcp.handle_segment(now, segment);
+        let received = self.tcp.take_received();
+        if self.tcp.traffic().bytes_in > limits.bytes_in {
+            self.give_up(Cause::TooMuchData);
+        } else if !received.is_empty() {
+            let mut out = Vec::new();
+            self.session.receive(context, now, &received, &mut out);
+            self.tcp.send(&out);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn handle_timeout(&mut self, limits: &Limits, now: Instant) {
+        self.tcp.handle_timeout(now);
+        if self.cause.is_none() && now >= self.stage_since + limits.stage(self.stage) {
+            match self.stage {
+                Stage::Goodbye | Stage::Done => self.finish(Cause::Finished),
+                _ if self.tcp.traffic().segments_in == 0 => self.give_up(Cause::Silent),
+                _ => self.give_up(Cause::Timeout),
+            }
+        }
+        if now >= self.opened + limits.total {
+            self.give_up(Cause::Timeout);
+        }
+        self.settle(now);
+    }
+
+    /// Ends it from outside, with a reset.
+    pub(super) fn interrupt(&mut self) {
+        self.give_up(Cause::Interrupted);
+    }
+
+    pub(super) fn next_timeout(&self, limits: &Limits) -> Instant {
+        let stage = self.stage_since + limits.stage(self.stage);
+        let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };
+        let total = self.opened + limits.total;
+        stage.min(total).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
+    }
+
+    pub(super) fn tcp(&mut self) -> &mut Connection {
+        &mut self.tcp
+    }
+
+    /// Nothing more will happen once what is due has been sent.
+    pub(super) fn over(&self) -> bool {
+        self.tcp.ending().is_some()
+    }
+
+    /// Draws the consequences of what just happened.
+    fn settle(&mut self, now: Instant) {
+        if self.session.finished() {
+            self.finish(Cause::Finished);
+        }
+        if self.tcp.peer_closed() {
+            self.session.peer_closed();
+            self.finish(Cause::PeerClosed);
+        }
+        let cause = match self.tcp.ending() {
+            Some(Ending::Reset) => Some(Cause::Reset),
+            Some(Ending::Unacknowledged) if self.tcp.traffic().segments_in == 0 => Some(Cause::Silent),
+            Some(Ending::Unacknowledged) => Some(Cause::Timeout),
+            _ => None,
+        };
+        self.cause = self.cause.or(cause);
+        let stage = self.session.stage();
+        if stage != self.stage {
+            self.stage = stage;
+            self.stage_since = now;
+        }
+    }
+
+    fn finish(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
+        self.tcp.close();
+    }
+
+    fn give_up(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
+        self.tcp.abort();
+    }
+
+    /// Its row, and the certificates that the server presented.
+    pub(super) fn into_row(self, clock: WallClock, now: Instant) -> (Outcome, Handshake, Vec<Vec<u8>>) {
+        let (outcome, error) = self.session.outcome(self.cause.unwrap_or(Cause::Finished));
+        let findings = self.session.findings().cloned().unwrap_or_default();
+        let tls = self.session.tls_facts().unwrap_or_default();
+        let times = self.session.times();
+        let traffic = self.tcp.traffic();
+        let row = Handshake {
+            time: clock.utc(self.opened),
+            ip: self.tuple.remote,
+            port: self.tuple.remote_port,
+            protocol: self.protocol.name(),
+            stage: self.session.stage().name(),
+            outcome: outcome.name(),
+            error,
+            duration_us: micros(now - self.opened),
+            greeting_us: times.greeting.map(|at| micros(at - self.opened)),
+            tls_us: times.tls_started.zip(times.tls_done).map(|(from, to)| micros(to - from)),
+            bytes_in: traffic.bytes_in,
+            bytes_out: traffic.bytes_out,
+            segments_in: traffic.segments_in,
+            segments_out: traffic.segments_out,
+            retransmits: traffic.retransmits,
+            banner: findings.greeting,
+            banner_code: findings.greeting_code,
+            capabilities_before_ok: findings.before.answered,
+            capabilities_before: findings.before.list,
+            auth_before: findings.before.auth,
+            starttls_offered: findings.upgrade.offered,
+            starttls_sent: findings.upgrade.sent,
+            starttls_accepted: findings.upgrade.accepted,
+            starttls_reply: findings.upgrade.reply,
+            starttls_injected: findings.upgrade.injected,
+            capabilities_after_ok: findings.after.answered,
+            capabilities_after: findings.after.list,
+            auth_after: findings.after.auth,
+            truncated: findings.truncated,
+            tls_version: tls.version,
+            tls_cipher: tls.cipher,
+            tls_group: tls.group,
+            tls_signature: tls.signature,
+            tls_alpn: tls.alpn,
+            tls_alert: tls.alert,
+            tls_ocsp: tls.ocsp,
+            chain_id: None,
+            leaf_sha256: None,
+            rung: "modern",
+        };
+        (outcome, row, tls.chain)
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

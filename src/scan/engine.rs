@@ -1,0 +1,428 @@
+//! The engine of one lane: probes its share of the targets, finishes the handshake of each that answers,
+//! holds the conversation, gives rows.
+
+use super::conversation::{Conversation, Limits};
+use super::ledger::{Ledger, Outcomes};
+use super::pace::Pace;
+use crate::base::keyed::Key;
+use crate::base::time::WallClock;
+use crate::base::{Duration, Instant};
+use crate::nic::contract::ACK_WINDOW;
+use crate::record::Fact;
+use crate::record::row::Host;
+use crate::session::Context;
+use crate::targets::permute::{Permutation, Walk};
+use crate::targets::ports::Protocol;
+use crate::targets::{Space, Target};
+use crate::tcp::cookie::{PortRange, cookie};
+use crate::tcp::table::{Id, Table};
+use crate::tcp::wheel::Wheel;
+use crate::wire::emit::{Outgoing, segment as emit};
+use crate::wire::parse::{Malformed, segment as parse};
+use crate::wire::probe::{Facts, Template};
+use crate::wire::{Link, Segment, Tuple, flags};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Resets that may wait for the link; more are not sent (their cause comes again).
+const RESETS_MAX: usize = 1_024;
+
+/// What an engine is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// All targets of the run.
+    pub space: Arc<Space>,
+    /// Their order.
+    pub permutation: Permutation,
+    /// This lane's positions in that order.
+    pub positions: std::ops::Range<u64>,
+    /// At most this many targets.
+    pub targets_max: u64,
+    /// Secret of the run.
+    pub key: Key,
+    /// Our address.
+    pub source: u32,
+    /// Our ports.
+    pub ports: PortRange,
+    /// The way to the gateway.
+    pub link: Link,
+    /// Probes per second; `None` for as fast as the link takes them.
+    pub rate: Option<f64>,
+    /// How long answers are awaited after the last probe.
+    pub cooldown: Duration,
+    /// Connections open at a time.
+    pub connections_max: usize,
+    /// Deadlines and budgets of a connection.
+    pub limits: Limits,
+    /// Maps the run's clock to UTC.
+    pub clock: WallClock,
+}
+
+/// Why no probe goes out at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The connection table is nearly full.
+    Table,
+    /// The writer is behind.
+    Writer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Sweeping,
+    Cooldown { until: Instant },
+    Interrupted,
+}
+
+/// One lane's scanner.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    context: Context,
+    walk: Walk,
+    targets_left: u64,
+    template: Template,
+    pace: Pace,
+    phase: Phase,
+    writer_behind: bool,
+    table: Table<Conversation>,
+    wheel: Wheel<Id>,
+    due: Vec<Id>,
+    ready: VecDeque<Id>,
+    resets: VecDeque<(Tuple, u32)>,
+    answered: HashSet<u64>,
+    facts: Vec<Fact>,
+    ledger: Ledger,
+    outcomes: Outcomes,
+    segment_id: u16,
+}
+
+impl Engine {
+    /// An engine that begins at `now`.
+    pub fn new(config: Config, context: Context, now: Instant) -> Self {
+        let walk = config.permutation.walk(config.positions.clone());
+        let mut ledger = Ledger::default();
+        ledger.targets = share_size(&config).min(config.targets_max);
+        Self {
+            walk,
+            targets_left: config.targets_max,
+            template: Template::new(&config.link, config.source),
+            pace: Pace::new(config.rate, now),
+            phase: Phase::Sweeping,
+            writer_behind: false,
+            table: Table::new(config.connections_max, derived(config.key, 1)),
+            wheel: Wheel::default(),
+            due: Vec::new(),
+            ready: VecDeque::new(),
+            resets: VecDeque::new(),
+            answered: HashSet::new(),
+            facts: Vec::new(),
+            ledger,
+            outcomes: Outcomes::default(),
+            segment_id: 0,
+            config,
+            context,
+        }
+    }
+
+    /// Takes a frame from the link.
+    pub fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
+        self.ledger.frames += 1;
+        match parse(frame) {
+            Ok(segment) => self.handle_segment(now, &segment),
+            Err(Malformed::Checksum) => self.ledger.bad_checksum += 1,
+            Err(_) => self.ledger.malformed += 1,
+        }
+    }
+
+    /// Takes the passing of time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(now, &mut due);
+        for id in due.drain(..) {
+            if let Some(conversation) = self.table.get_mut(id) {
+                conversation.hint = Instant::FAR_FUTURE;
+                if conversation.next_timeout(&self.config.limits) <= now {
+                    conversation.handle_timeout(&self.config.limits, now);
+                }
+                self.touched(id);
+            }
+        }
+        self.due = due;
+    }
+
+    /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
+    pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some((tuple, seq)) = self.resets.pop_front() {
+            return Some(self.emit_reset(tuple, seq, buffer));
+        }
+        while let Some(id) = self.ready.front().copied() {
+            if let Some(length) = self.poll_conversation(now, id, buffer) {
+                return Some(length);
+            }
+            self.ready.pop_front();
+            self.rest(now, id);
+        }
+        self.poll_probe(now, buffer)
+    }
+
+    /// Takes the facts gathered since the last call.
+    pub fn take_facts(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.facts)
+    }
+
+    /// Tells whether the writer is behind: no new probes while it is.
+    pub fn set_writer_behind(&mut self, behind: bool) {
+        self.writer_behind = behind;
+    }
+
+    /// Stops probing; what is open is finished.
+    pub fn stop(&mut self, now: Instant) {
+        if self.phase == Phase::Sweeping {
+            self.phase = Phase::Cooldown { until: now + self.config.cooldown };
+        }
+    }
+
+    /// Stops probing and resets what is open.
+    pub fn interrupt(&mut self) {
+        self.phase = Phase::Interrupted;
+        for id in self.table.ids() {
+            if let Some(conversation) = self.table.get_mut(id) {
+                conversation.interrupt();
+            }
+            self.touched(id);
+        }
+    }
+
+    /// Whether probes are still to be sent.
+    pub fn sweeping(&self) -> bool {
+        self.phase == Phase::Sweeping
+    }
+
+    /// Whether all is done: no probe to send, no answer awaited, no connection open.
+    pub fn finished(&self, now: Instant) -> bool {
+        let awaited = match self.phase {
+            Phase::Sweeping => true,
+            Phase::Cooldown { until } => now < until,
+            Phase::Interrupted => false,
+        };
+        !awaited && self.table.is_empty() && self.resets.is_empty()
+    }
+
+    /// Why no probe goes out although targets are left.
+    pub fn hold(&self) -> Option<Hold> {
+        if self.writer_behind {
+            Some(Hold::Writer)
+        } else if self.table.room() <= self.config.connections_max / 16 {
+            Some(Hold::Table)
+        } else {
+            None
+        }
+    }
+
+    /// When something is due next, at the latest.
+    pub fn next_timeout(&self, now: Instant) -> Instant {
+        let probe = match self.phase {
+            Phase::Sweeping if self.hold().is_none() => self.pace.next(),
+            Phase::Cooldown { until } => until,
+            _ => Instant::FAR_FUTURE,
+        };
+        let timer = if self.wheel.is_empty() { Instant::FAR_FUTURE } else { now + Wheel::<Id>::RESOLUTION };
+        let now_due = !self.ready.is_empty() || !self.resets.is_empty();
+        if now_due { now } else { probe.min(timer) }
+    }
+
+    /// Its account so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Connections that ended, by outcome.
+    pub fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> u64 {
+        self.table.len() as u64
+    }
+
+    fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) {
+        let tuple = segment.tuple();
+        let ahead = segment.ack.wrapping_sub(cookie(self.config.key, tuple).wrapping_add(1));
+        if let Some(id) = self.table.find(&tuple) {
+            self.ledger.segments += 1;
+            if let Some(conversation) = self.table.get_mut(id) {
+                conversation.handle_segment(&self.context, &self.config.limits, now, segment);
+            }
+            self.touched(id);
+        } else if segment.has(flags::SYN | flags::ACK) && !segment.has(flags::RST) {
+            self.handle_answer(now, segment, ahead);
+        } else if segment.has(flags::RST) {
+            self.ledger.late += 1;
+        } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) {
+            // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
+            self.ledger.late += 1;
+            self.reset(tuple, segment.ack);
+        } else {
+            self.ledger.strays += 1;
+        }
+    }
+
+    fn handle_answer(&mut self, now: Instant, segment: &Segment<'_>, ahead: u32) {
+        let tuple = segment.tuple();
+        let protocol = self.protocol(tuple.remote_port).filter(|_| ahead == 0 && self.ours(&tuple));
+        let Some(protocol) = protocol else {
+            self.ledger.bad_cookie += 1;
+            return;
+        };
+        let target = u64::from(tuple.remote) << 16 | u64::from(tuple.remote_port);
+        if self.answered.contains(&target) {
+            self.ledger.duplicates += 1;
+            self.reset(tuple, segment.ack);
+            return;
+        }
+        let conversation = Conversation::open(&self.context, protocol, now, segment);
+        match self.table.insert(&tuple, conversation) {
+            Ok(id) => {
+                self.answered.insert(target);
+                self.ledger.answers += 1;
+                self.ledger.opened += 1;
+                self.facts.push(Fact::Host(self.host(now, segment)));
+                self.touched(id);
+            }
+            Err(_) => self.ledger.no_room += 1,
+        }
+    }
+
+    fn host(&self, now: Instant, segment: &Segment<'_>) -> Host {
+        Host {
+            time: self.config.clock.utc(now),
+            ip: segment.source,
+            port: segment.source_port,
+            answer: "syn_ack",
+            ttl: segment.ttl,
+            window: segment.window,
+            mss: segment.mss(),
+            source_port: segment.destination_port,
+        }
+    }
+
+    fn ours(&self, tuple: &Tuple) -> bool {
+        tuple.local == self.config.source && self.config.ports.contains(tuple.local_port)
+    }
+
+    fn protocol(&self, port: u16) -> Option<Protocol> {
+        self.config.space.services().iter().find(|service| service.port == port).map(|service| service.protocol)
+    }
+
+    fn reset(&mut self, tuple: Tuple, seq: u32) {
+        if self.resets.len() < RESETS_MAX {
+            self.resets.push_back((tuple, seq));
+        }
+    }
+
+    /// A connection may want to send, and its next timeout may have moved.
+    fn touched(&mut self, id: Id) {
+        let Some(conversation) = self.table.get_mut(id) else { return };
+        if !conversation.ready {
+            conversation.ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    fn poll_conversation(&mut self, now: Instant, id: Id, buffer: &mut [u8]) -> Option<usize> {
+        let conversation = self.table.get_mut(id)?;
+        let tuple = conversation.tuple;
+        let sent = conversation.tcp().poll(now)?;
+        self.segment_id = self.segment_id.wrapping_add(1);
+        let outgoing = Outgoing {
+            tuple,
+            seq: sent.seq,
+            ack: sent.ack,
+            flags: sent.flags,
+            window: sent.window,
+            mss: None,
+            payload: sent.payload,
+            id: self.segment_id,
+        };
+        Some(emit(&self.config.link, &outgoing, buffer))
+    }
+
+    /// A connection has nothing to send for now: its row, or its next timeout.
+    fn rest(&mut self, now: Instant, id: Id) {
+        let Some(conversation) = self.table.get_mut(id) else { return };
+        conversation.ready = false;
+        if conversation.over() {
+            if let Some(conversation) = self.table.remove(id) {
+                let (outcome, row, chain) = conversation.into_row(self.config.clock, now);
+                self.ledger.ended += 1;
+                self.outcomes.count(outcome);
+                self.facts.push(Fact::Handshake(Box::new(row), chain));
+            }
+            return;
+        }
+        let next = conversation.next_timeout(&self.config.limits);
+        if next < conversation.hint {
+            conversation.hint = next;
+            self.wheel.set(next, id);
+        }
+    }
+
+    fn emit_reset(&mut self, tuple: Tuple, seq: u32, buffer: &mut [u8]) -> usize {
+        self.segment_id = self.segment_id.wrapping_add(1);
+        let id = self.segment_id;
+        let reset = Outgoing { tuple, seq, ack: 0, flags: flags::RST, window: 0, mss: None, payload: &[], id };
+        emit(&self.config.link, &reset, buffer)
+    }
+
+    fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if self.phase != Phase::Sweeping || self.hold().is_some() {
+            return None;
+        }
+        if self.targets_left == 0 {
+            self.stop(now);
+            return None;
+        }
+        if !self.pace.take(now) {
+            return None;
+        }
+        let Some(index) = self.walk.next() else {
+            self.stop(now);
+            return None;
+        };
+        self.targets_left -= 1;
+        self.ledger.probes += 1;
+        Some(self.template.write(&self.facts_of(self.config.space.target(index)), buffer))
+    }
+
+    fn facts_of(&self, target: Target) -> Facts {
+        let Target { address, port } = target;
+        let source_port = self.config.ports.pick(self.config.key, address, port, 0);
+        let tuple =
+            Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port };
+        let seq = cookie(self.config.key, tuple);
+        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
+        let id = (seq >> 16) as u16 ^ seq as u16;
+        Facts { address, port, source_port, seq, id }
+    }
+}
+
+/// How many targets lie in a lane's positions: all positions but the few that stand for none.
+fn share_size(config: &Config) -> u64 {
+    let positions = config.positions.end.saturating_sub(config.positions.start);
+    let idle = config.permutation.positions().saturating_sub(config.space.size());
+    if idle == 0 {
+        return positions;
+    }
+    // The idle elements are few (the gap to the next prime), so they are looked for one by one.
+    config.permutation.idle_in(&config.positions).map_or(positions, |idle| positions - idle)
+}
+
+/// A key for another purpose, from the run's secret.
+fn derived(key: Key, purpose: u32) -> Key {
+    Key([key.hash12(0, purpose), key.hash12(1, purpose)])
+}
+
+#[cfg(test)]
+mod tests;
