@@ -25,8 +25,7 @@ struct starling_host_fact {
 
 #define FACT(value) { #value, value }
 
-/* Ends with a null name. */
-const struct starling_host_fact starling_host_facts[] = {
+static const struct starling_host_fact facts[] = {
 	FACT(sizeof(struct starling_config)),
 	FACT(_Alignof(struct starling_config)),
 	FACT(offsetof(struct starling_config, key)),
@@ -54,5 +53,10 @@ const struct starling_host_fact starling_host_facts[] = {
 	FACT(STARLING_DROP_BAD_SEGMENT),
 	FACT(STARLING_DROP_NO_SOCKET),
 	FACT(STARLING_REASONS),
-	{ 0, 0 },
 };
+
+/* The fact at `index`, null behind the last. */
+const struct starling_host_fact *starling_host_fact(uint32_t index)
+{
+	return index < sizeof(facts) / sizeof(facts[0]) ? &facts[index] : 0;
+}
