@@ -7,7 +7,12 @@
 use crate::nic::contract::{Config, Reason, Verdict};
 
 unsafe extern "C" {
-    fn starling_host_verdict(data: *const u8, len: u32, config: *const Config, reason: *mut u32) -> i32;
+    fn starling_host_verdict(
+        data: *const u8,
+        len: u32,
+        config: *const Config,
+        reason: *mut u32,
+    ) -> i32;
 }
 
 /// What becomes of an Ethernet frame (without frame check sequence), and why.
@@ -45,20 +50,28 @@ mod tests {
 
     /// What the C compiler says about the header.
     fn header_facts() -> Vec<(String, u64)> {
-        (0..)
-            // SAFETY: the function answers null or a fact of static lifetime whose name is a C string.
-            .map_while(|index| unsafe { starling_host_fact(index).as_ref() })
-            // SAFETY: as above.
-            .map(|fact| (unsafe { CStr::from_ptr(fact.name) }.to_string_lossy().into_owned(), fact.value))
-            .collect()
+        let fact = |index| {
+            // SAFETY: the answer is null or a fact of static lifetime.
+            let fact = unsafe { starling_host_fact(index).as_ref() }?;
+            // SAFETY: a fact's name is a C string of static lifetime.
+            let name = unsafe { CStr::from_ptr(fact.name) };
+            Some((name.to_string_lossy().into_owned(), fact.value))
+        };
+        (0..).map_while(fact).collect()
     }
 
     #[test]
     fn contract_equals_the_header() {
         let field = |name: &str| format!("offsetof(struct starling_config, {name})");
         let mut expected = vec![
-            ("sizeof(struct starling_config)".into(), size_of::<Config>() as u64),
-            ("_Alignof(struct starling_config)".into(), align_of::<Config>() as u64),
+            (
+                "sizeof(struct starling_config)".into(),
+                size_of::<Config>() as u64,
+            ),
+            (
+                "_Alignof(struct starling_config)".into(),
+                align_of::<Config>() as u64,
+            ),
             (field("key"), offset_of!(Config, key) as u64),
             (field("address"), offset_of!(Config, address) as u64),
             (field("port_first"), offset_of!(Config, port_first) as u64),
@@ -73,7 +86,10 @@ mod tests {
             ("STARLING_VERDICT_DROP".into(), Verdict::Drop as u64),
         ];
         for &reason in Reason::ALL {
-            expected.push((format!("STARLING_{}", reason.name().to_uppercase()), reason as u64));
+            expected.push((
+                format!("STARLING_{}", reason.name().to_uppercase()),
+                reason as u64,
+            ));
         }
         expected.push(("STARLING_REASONS".into(), Reason::ALL.len() as u64));
         assert_eq!(header_facts(), expected);
@@ -92,7 +108,8 @@ mod tests {
         let config = Config::new(key, 0xc612_0001, 61_000, 65_535);
         let m0 = u64::from_le_bytes([10, 1, 2, 3, 198, 18, 0, 1]);
         let m1 = u32::from_le_bytes([0, 25, 0xee, 0x48]);
-        let cookie = (key.hash12(m0, m1) & 0xffff_ffff) as u32;
+        let [a, b, c, d, ..] = key.hash12(m0, m1).to_le_bytes();
+        let cookie = u32::from_le_bytes([a, b, c, d]);
         let mut frame = [0; 54];
         frame[12..14].copy_from_slice(&[0x08, 0x00]);
         frame[14..34].copy_from_slice(&[
@@ -103,6 +120,9 @@ mod tests {
         frame[42..46].copy_from_slice(&cookie.wrapping_add(1).to_be_bytes());
         assert_eq!(verdict(&frame, &config), (Verdict::Up, Reason::UpSynAck));
         frame[42..46].copy_from_slice(&cookie.wrapping_add(2).to_be_bytes());
-        assert_eq!(verdict(&frame, &config), (Verdict::Drop, Reason::DropBadCookie));
+        assert_eq!(
+            verdict(&frame, &config),
+            (Verdict::Drop, Reason::DropBadCookie)
+        );
     }
 }
