@@ -114,8 +114,9 @@ STARLING_INLINE enum starling_reason starling_tcp(struct starling_cursor *cursor
 	if (!starling_port_is_ours(config, local_port))
 		return STARLING_PASS_NOT_OURS;
 	rest = starling_take(cursor, STARLING_TCP_MIN - STARLING_TCP_PORTS);
-	if (!rest || length < STARLING_TCP_MIN)
+	if (!rest)
 		return STARLING_DROP_BAD_SEGMENT;
+	/* These bytes are in the frame; that they are in the datagram too follows from the next check. */
 	header = (rest[8] >> 4) * 4u;
 	if (header < STARLING_TCP_MIN || header > length)
 		return STARLING_DROP_BAD_SEGMENT;

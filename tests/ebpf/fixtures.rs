@@ -417,6 +417,16 @@ fn icmp_quotes(config: &Config) -> Vec<Fixture> {
         sent.seq = cookie(config, sent.to, sent.from);
         message(config, 3, &sent.datagram().bytes()).frame()
     };
+    // Read with its ports at byte 16, where its destination is, this one would match.
+    let short_header = {
+        let from = local(config);
+        let to = SocketAddrV4::new(Ipv4Addr::from_bits(u32::from(LOCAL_PORT) << 16 | 25), 25);
+        let [a, b, c, d] = cookie(config, to, from).to_be_bytes();
+        let ports = vec![a, b, c, d, 0, 0, 0, 0];
+        let mut quoted = Datagram::new(from, to, 6, ports).bytes();
+        quoted[0] = 0x44;
+        message(config, 3, &quoted).frame()
+    };
     vec![
         (
             "quote of the window's end",
@@ -475,7 +485,7 @@ fn icmp_quotes(config: &Config) -> Vec<Fixture> {
         ),
         (
             "quote with a header of 16 bytes",
-            patched(0, 0x44),
+            short_header,
             Reason::PassNotOurs,
         ),
         (

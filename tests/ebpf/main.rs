@@ -133,10 +133,17 @@ fn a_truncated_quote_is_the_hosts() {
                 8.. if length < needed => Reason::PassNotOurs,
                 _ => Reason::DropIcmp,
             };
+            let mut frame = cut.frame();
             assert_eq!(
-                all_judge(kernel, &cut.frame(), &config).1,
+                all_judge(kernel, &frame, &config).1,
                 expected,
                 "{length} bytes"
+            );
+            frame.extend(&whole.payload[length..]); // padding, not read
+            assert_eq!(
+                all_judge(kernel, &frame, &config).1,
+                expected,
+                "{length} and padding"
             );
         }
     });
