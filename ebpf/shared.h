@@ -7,6 +7,8 @@
 #ifndef STARLING_SHARED_H
 #define STARLING_SHARED_H
 
+#include <linux/types.h>
+
 /* Written once before load, into .rodata: the verifier sees constants. Addresses and ports in host order. */
 struct starling_config {
 	__u64 key[2];     /* SipHash-1-3 key of the cookie */
@@ -20,9 +22,17 @@ struct starling_config {
 #define STARLING_FORWARD_CLOSED 1u /* hand RSTs that refuse a probe up to userspace */
 #define STARLING_FORWARD_ICMP   2u /* hand ICMP errors that quote our segments up to userspace */
 
+/* What becomes of a frame. */
+enum starling_verdict {
+	STARLING_VERDICT_PASS, /* on to the host's own stack */
+	STARLING_VERDICT_UP,   /* into the AF_XDP ring */
+	STARLING_VERDICT_DROP, /* nowhere */
+};
+
 /*
  * Why a frame got its verdict. One counter each (per CPU), so that every frame the program saw is
- * accounted for: pass_* went on to the host, up_* to AF_XDP, drop_* nowhere.
+ * accounted for: pass_* went on to the host, up_* to AF_XDP, drop_* nowhere. The verdict follows
+ * from the reason (starling_verdict_of), so the three groups stay together and in this order.
  */
 enum starling_reason {
 	STARLING_PASS_OTHER,       /* not IPv4, not TCP or ICMP, truncated: the host's business */

@@ -1,6 +1,7 @@
 //! Frames in, frames out. Knows bytes and interfaces, no protocol.
 
 pub mod contract;
+pub mod object;
 pub mod verdict;
 pub mod xdp;
 
