@@ -25,8 +25,6 @@ table! {
         mss: Option<u16>,
         /// Our source port.
         source_port: u16,
-        /// False for a further copy of an answer already counted.
-        first: bool,
     }
 }
 

@@ -101,8 +101,6 @@ impl Engine {
     /// An engine that begins at `now`.
     pub fn new(config: Config, context: Context, now: Instant) -> Self {
         let walk = config.permutation.walk(config.positions.clone());
-        let mut ledger = Ledger::default();
-        ledger.targets = share_size(&config).min(config.targets_max);
         Self {
             walk,
             targets_left: config.targets_max,
@@ -117,7 +115,7 @@ impl Engine {
             resets: VecDeque::new(),
             answered: HashSet::new(),
             facts: Vec::new(),
-            ledger,
+            ledger: Ledger::default(),
             outcomes: Outcomes::default(),
             segment_id: 0,
             config,
@@ -197,6 +195,17 @@ impl Engine {
     /// Whether probes are still to be sent.
     pub fn sweeping(&self) -> bool {
         self.phase == Phase::Sweeping
+    }
+
+    /// How far the sweep is: from 0 to 1.
+    pub fn progress(&self) -> f64 {
+        if self.phase != Phase::Sweeping {
+            return 1.0;
+        }
+        let share = (self.config.positions.end - self.config.positions.start).max(1);
+        let walked = (share - self.walk.remaining()) as f64 / share as f64;
+        let budget = (self.config.targets_max - self.targets_left) as f64 / self.config.targets_max.max(1) as f64;
+        walked.max(budget)
     }
 
     /// Whether all is done: no probe to send, no answer awaited, no connection open.
@@ -406,17 +415,6 @@ impl Engine {
         let id = (seq >> 16) as u16 ^ seq as u16;
         Facts { address, port, source_port, seq, id }
     }
-}
-
-/// How many targets lie in a lane's positions: all positions but the few that stand for none.
-fn share_size(config: &Config) -> u64 {
-    let positions = config.positions.end.saturating_sub(config.positions.start);
-    let idle = config.permutation.positions().saturating_sub(config.space.size());
-    if idle == 0 {
-        return positions;
-    }
-    // The idle elements are few (the gap to the next prime), so they are looked for one by one.
-    config.permutation.idle_in(&config.positions).map_or(positions, |idle| positions - idle)
 }
 
 /// A key for another purpose, from the run's secret.

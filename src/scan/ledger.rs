@@ -6,8 +6,6 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
-        /// Targets of this lane's share.
-        targets,
         /// Probes handed to the link.
         probes,
         /// TCP frames taken from the link.
