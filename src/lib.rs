@@ -11,6 +11,7 @@
 //! bytes and time are arguments, bytes and facts are results. Sockets, clocks, threads and files live in
 //! `nic`, `output` and `app` alone. `docs/ARCHITECTURE.md` is the map.
 
+pub mod app;
 pub mod base;
 pub mod dialogue;
 pub mod nic;

@@ -1,9 +1,11 @@
-//! What every room stands on: time as a value, the keyed hash, named counters.
+//! What every room stands on: time as a value, the keyed hash, named counters, Ethernet addresses.
 //!
 //! No OS clock, no OS randomness, no threads here or in any room built on it alone.
 
 pub mod count;
 pub mod keyed;
+pub mod mac;
 pub mod time;
 
+pub use mac::Mac;
 pub use time::{Duration, Instant, UtcMicros};

@@ -1,6 +1,8 @@
 //! Frames in, frames out. Knows bytes and interfaces, no protocol.
 
 pub mod contract;
+pub mod ethtool;
+pub mod netlink;
 pub mod object;
 pub mod verdict;
 pub mod xdp;

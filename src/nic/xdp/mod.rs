@@ -1,1 +1,151 @@
-//! (to be written)
+//! AF_XDP: the program that sorts arriving frames in the driver, and the sockets that send and receive.
+//!
+//! In this order: [`Socket::open`] on every receive queue of the interface, [`Program::attach`],
+//! [`Program::register`] for each socket. A queue without a socket loses the answers that arrive on it
+//! (`drop_no_socket`). The program leaves the interface when [`Program`] is dropped or the process ends,
+//! however it ends. Frames in flight belong to the socket that sent them.
+//!
+//! Everything concerns the network namespace of the calling thread. Needs Linux 5.9; root, or CAP_NET_ADMIN,
+//! CAP_NET_RAW and CAP_BPF.
+
+mod program;
+mod socket;
+mod sys;
+
+pub use program::{Mode, Program, VerdictCounts};
+pub use socket::{Bind, BoundMode, Socket, SocketOptions};
+
+use std::io;
+
+/// Why there is no program on the interface or no socket on its queue: the cause and the next step, in one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No interface of that name in this network namespace.
+    #[error("there is no interface {interface} here: `ip link` lists them; name one with -i")]
+    NoInterface {
+        /// The name.
+        interface: String,
+    },
+    /// The interface is switched off.
+    #[error("interface {interface} is down: `ip link set {interface} up` switches it on")]
+    Down {
+        /// Its name.
+        interface: String,
+    },
+    /// Somebody else's program, or another run's, is on the interface, or on one that it is part of.
+    #[error("interface {interface} already has an XDP program{}, which is left alone: stop what attached it \
+             (`bpftool net show dev {interface}` names it), or `ip link set dev {interface} xdp off` if nothing owns it",
+            named_id(*.id))]
+    AlreadyAttached {
+        /// Its name.
+        interface: String,
+        /// The kernel's id of that program, if it tells.
+        id: Option<u32>,
+    },
+    /// The driver cannot run XDP programs.
+    #[error("the driver of {interface} has no native XDP: use the option `--xdp-mode generic`, which is slower")]
+    NoNative {
+        /// The interface.
+        interface: String,
+    },
+    /// The kernel cannot, or will not, attach the program.
+    #[error(
+        "the XDP program does not attach to {interface}: {source}; if the MTU or the number of queues is beyond \
+             what the driver takes with XDP, lower it, or use the option `--xdp-mode generic`"
+    )]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Programs cannot be bound to the life of their process here.
+    #[error("this kernel cannot tie an XDP program to the process that attached it: use Linux 5.9 or newer")]
+    KernelTooOld,
+    /// Privileges are missing.
+    #[error("{what} needs privileges that this process lacks: run as root (sudo)")]
+    NotPermitted {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// The kernel refuses our program.
+    #[error("the kernel does not load the XDP program: {reason}; it is tested on Linux 6.18, please report yours")]
+    Load {
+        /// What the loader or the verifier said, in one line.
+        reason: String,
+    },
+    /// The queue is beyond those that the program's map has room for, or the kernel refuses the socket.
+    #[error(
+        "the socket of queue {queue} does not go into the XDP program's map: {reason}; \
+             fewer queues (`ethtool -L IFACE combined 64`) always fit"
+    )]
+    Register {
+        /// The queue.
+        queue: u32,
+        /// What the kernel or the loader said.
+        reason: String,
+    },
+    /// The numbers in [`SocketOptions`] do not fit together.
+    #[error("socket options: {0}")]
+    Options(&'static str),
+    /// Not enough memory may be locked for the frames.
+    #[error(
+        "{need} bytes of frame memory cannot be locked, the limit is {limit}: raise it (`ulimit -l unlimited`), \
+             or run as root, or ask for fewer frames"
+    )]
+    LockedMemory {
+        /// Size of the frame memory, bytes.
+        need: u64,
+        /// RLIMIT_MEMLOCK, bytes.
+        limit: u64,
+    },
+    /// Another socket has the queue.
+    #[error("queue {queue} of {interface} is taken by another AF_XDP socket: stop the program that holds it")]
+    QueueTaken {
+        /// The interface.
+        interface: String,
+        /// The queue.
+        queue: u32,
+    },
+    /// The interface has no such queue, or not with these options.
+    #[error(
+        "queue {queue} of {interface} takes no AF_XDP socket: {source}; `ethtool -l {interface}` counts its queues"
+    )]
+    Queue {
+        /// The interface.
+        interface: String,
+        /// The queue.
+        queue: u32,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Zero copy was asked for and the driver cannot.
+    #[error("the driver of {interface} has no zero copy on queue {queue}: let the driver choose, or ask for copy mode")]
+    NoZeroCopy {
+        /// The interface.
+        interface: String,
+        /// The queue.
+        queue: u32,
+    },
+    /// A system call failed in a way that has no better name.
+    #[error("{what} failed: {source}; `starling doctor` checks what is needed")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+fn named_id(id: Option<u32>) -> String {
+    id.map(|id| format!(" (id {id})")).unwrap_or_default()
+}
+
+/// What the kernel knows about `interface`.
+fn link(interface: &str) -> Result<netlink_packet_route::link::LinkMessage, Error> {
+    super::netlink::link(interface).map_err(|source| match source.raw_os_error() {
+        Some(libc::ENODEV) => Error::NoInterface { interface: interface.to_owned() },
+        _ => Error::System { what: "asking the kernel about the interface", source },
+    })
+}

@@ -1,0 +1,3 @@
+//! The shell around the engines: what they stand on in this machine.
+
+pub mod interface;
