@@ -1,3 +1,9 @@
-//! The shell around the engines: what they stand on in this machine.
+//! The shell: threads, clocks, signals, interfaces, files. Decides nothing that an engine could decide.
 
+pub mod clock;
+pub mod doctor;
 pub mod interface;
+pub mod lane;
+pub mod scan;
+pub mod status;
+pub mod summary;

@@ -3,7 +3,7 @@
 //! Contract: `handle_frame(now, …)`, `handle_timeout(now)`, then `poll_frame(now, …)` until `None` and
 //! [`engine::Engine::take_facts`]; `now` never decreases. One engine per lane; engines share nothing.
 
-mod conversation;
+pub mod conversation;
 pub mod engine;
 pub mod ledger;
 pub mod pace;

@@ -1,0 +1,150 @@
+//! Can this machine scan? Each finding with its remedy; nothing is changed.
+
+use crate::app::interface::{self, Interface};
+use crate::nic::xdp::Program;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// Source ports of a scan that names none.
+const PORTS: (u16, u16) = (61_000, 65_535);
+/// Any public address will do to ask for the way out; nothing is sent to it.
+const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grade {
+    Fine,
+    /// Works, but the operator should know.
+    Note,
+    /// A scan will not start.
+    Bad,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report(Vec<(Grade, String)>);
+
+impl Report {
+    /// Whether a scan can start.
+    pub fn healthy(&self) -> bool {
+        self.0.iter().all(|(grade, _)| *grade != Grade::Bad)
+    }
+
+    fn add(&mut self, grade: Grade, text: impl Into<String>) {
+        self.0.push((grade, text.into()));
+    }
+
+    fn result<T>(&mut self, result: Result<T, impl fmt::Display>, fine: impl FnOnce(&T) -> String) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.add(Grade::Fine, fine(&value));
+                Some(value)
+            }
+            Err(error) => {
+                self.add(Grade::Bad, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (grade, text) in &self.0 {
+            let mark = match grade {
+                Grade::Fine => "ok  ",
+                Grade::Note => "note",
+                Grade::Bad => "BAD ",
+            };
+            writeln!(f, "{mark}  {text}")?;
+        }
+        let verdict = if self.healthy() { "this machine can scan" } else { "a scan would not start" };
+        writeln!(f, "{verdict}")
+    }
+}
+
+/// Looks at the machine, and at `interface` or that of the default route.
+pub fn examine(interface: Option<&str>) -> Report {
+    let mut report = Report::default();
+    report.result(Program::verify(), |()| "the kernel accepts the XDP program".to_owned());
+    source_ports(&mut report);
+    let found = match interface {
+        Some(name) => Interface::find(name),
+        None => interface::default_interface(),
+    };
+    let found = report.result(found, |found| {
+        let driver = found.driver.as_deref().unwrap_or("unknown");
+        format!("interface {}: driver {driver}, {} receive queues, MTU {}", found.name, found.rx_queues, found.mtu)
+    });
+    if let Some(found) = found {
+        link(&mut report, &found);
+        way_out(&mut report, &found);
+    }
+    let duckdb = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join("duckdb").is_file())
+    });
+    if duckdb {
+        report.add(Grade::Fine, "duckdb is on PATH");
+    } else {
+        report.add(Grade::Note, "duckdb is not on PATH: scans work, datasets want it (scripts/setup puts it in .venv/bin)");
+    }
+    report
+}
+
+fn source_ports(report: &mut Report) {
+    let (first, last) = PORTS;
+    match interface::ip_local_port_range() {
+        Ok(range) if last < *range.start() || *range.end() < first => {
+            report.add(Grade::Fine, format!("source ports {first}-{last} are outside the kernel's own"));
+        }
+        Ok(range) => report.add(
+            Grade::Bad,
+            format!(
+                "source ports {first}-{last} overlap the kernel's own ({}-{}): sysctl -w \
+                 net.ipv4.ip_local_port_range=\"32768 60999\", or other ports with -s",
+                range.start(),
+                range.end()
+            ),
+        ),
+        Err(error) => report.add(Grade::Bad, error.to_string()),
+    }
+}
+
+fn link(report: &mut Report, found: &Interface) {
+    let name = &found.name;
+    if !found.up {
+        report.add(Grade::Bad, format!("{name} is down: ip link set {name} up"));
+    } else if !found.carrier {
+        report.add(Grade::Bad, format!("{name} has no carrier: check the cable or the peer's end"));
+    }
+    match found.mac {
+        Some(mac) => report.add(Grade::Fine, format!("{name} has the Ethernet address {mac}")),
+        None => report.add(Grade::Bad, format!("{name} is not Ethernet: name another interface with -i")),
+    }
+    match found.addresses.first() {
+        Some(address) => report.add(Grade::Fine, format!("{name} has the address {address}")),
+        None => report.add(Grade::Bad, format!("{name} has no IPv4 address: ip addr add ADDRESS dev {name}")),
+    }
+    match found.program {
+        None => report.add(Grade::Fine, format!("no XDP program is on {name}; whether its driver has native XDP shows when a scan starts")),
+        Some(id) => report.add(
+            Grade::Bad,
+            format!("XDP program {id} is on {name}: stop what attached it (`bpftool net show dev {name}` names it)"),
+        ),
+    }
+}
+
+fn way_out(report: &mut Report, found: &Interface) {
+    let route = match interface::route(FAR) {
+        Ok(route) if route.interface == found.index => route,
+        Ok(_) | Err(_) => {
+            let text = format!("no default route leaves by {}: name the gateway's Ethernet address with -G", found.name);
+            return report.add(Grade::Note, text);
+        }
+    };
+    match route.gateway {
+        Some(gateway) => {
+            report.result(interface::neighbour(found, gateway), |mac| format!("gateway {gateway} is at {mac}"));
+        }
+        None => report.add(Grade::Note, "the default route has no gateway: name its Ethernet address with -G"),
+    }
+}

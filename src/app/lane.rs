@@ -1,0 +1,196 @@
+//! One lane: a thread that moves frames between a link and an engine, and rows to the writer.
+
+use crate::app::clock::Clock;
+use crate::base::Instant;
+use crate::nic::{FrameIo, NicCounters};
+use crate::record::Fact;
+use crate::scan::engine::{Engine, Hold};
+use crate::scan::ledger::{Ledger, Outcomes};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Frames sent in one round, so that receiving never waits long.
+const BATCH: usize = 256;
+/// Longest sleep of an idle lane: bounds how late an answer is seen.
+const IDLE_MAX: Duration = Duration::from_micros(500);
+/// How long a link may take to send the last frames.
+const FLUSH_MAX: Duration = Duration::from_millis(200);
+/// How often the lane's state is published.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+
+/// What the main thread wants of the lanes.
+#[derive(Debug, Default)]
+pub struct Control(AtomicU8);
+
+const STOP: u8 = 1;
+const INTERRUPT: u8 = 2;
+
+impl Control {
+    /// No more probes; finish what is open.
+    pub fn stop(&self) {
+        self.0.fetch_max(STOP, Ordering::Relaxed);
+    }
+
+    /// Reset what is open and end.
+    pub fn interrupt(&self) {
+        self.0.fetch_max(INTERRUPT, Ordering::Relaxed);
+    }
+}
+
+/// A lane's state as last published.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The engine's account.
+    pub ledger: Ledger,
+    /// Connections that ended.
+    pub outcomes: Outcomes,
+    /// The link's account.
+    pub nic: NicCounters,
+    /// Connections open.
+    pub open: u64,
+    /// How far the sweep is, 0 to 1.
+    pub progress: f64,
+    /// Probes are still to be sent.
+    pub sweeping: bool,
+    /// Why the sweep waits.
+    pub hold: Option<Hold>,
+}
+
+/// Where a lane publishes its state.
+#[derive(Clone, Debug, Default)]
+pub struct Published(Arc<Mutex<Snapshot>>);
+
+impl Published {
+    /// The last published state.
+    pub fn get(&self) -> Snapshot {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, snapshot: Snapshot) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}
+
+/// One round: receive a batch, let time pass, send what is due. Returns how many frames moved.
+///
+/// Production calls it from a pinned thread, a simulator from its virtual world.
+pub fn step(now: Instant, io: &mut impl FrameIo, engine: &mut Engine) -> io::Result<usize> {
+    let received = io.receive(&mut |frame| engine.handle_frame(now, frame))?;
+    engine.handle_timeout(now);
+    let sent = io.transmit(BATCH, &mut |buffer| engine.poll_frame(now, buffer))?;
+    io.kick()?;
+    Ok(received + sent)
+}
+
+/// A lane with all it needs.
+#[derive(Debug)]
+pub struct Lane<Io> {
+    /// Its link.
+    pub io: Io,
+    /// Its engine.
+    pub engine: Engine,
+    /// The run's clock.
+    pub clock: Clock,
+    /// What the main thread wants.
+    pub control: Arc<Control>,
+    /// Where it publishes its state.
+    pub published: Published,
+    /// Where its rows go.
+    pub facts: SyncSender<Fact>,
+}
+
+impl<Io: FrameIo> Lane<Io> {
+    /// Runs until the engine is finished and all its rows are handed over.
+    ///
+    /// # Errors
+    /// Of the link. What was open then is lost to the peers' timeouts, but its rows are written.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut backlog = VecDeque::new();
+        let mut published_at = Instant::ZERO;
+        let mut interrupted = false;
+        let mut failure = None;
+        loop {
+            let now = self.clock.now();
+            let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                0
+            });
+            if failure.is_some() {
+                // Without a link nothing more is heard: give every open connection its row.
+                self.engine.interrupt();
+                drain_unsent(now, &mut self.engine);
+            }
+            backlog.extend(self.engine.take_facts());
+            self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
+            self.obey(now, &mut interrupted);
+            if now >= published_at + PUBLISH_EVERY {
+                published_at = now;
+                self.publish();
+            }
+            if self.engine.finished(now) && backlog.is_empty() {
+                self.flush();
+                self.publish();
+                return failure.map_or(Ok(()), Err);
+            }
+            if moved == 0 {
+                std::thread::sleep(self.engine.next_timeout(now).since(now).min(IDLE_MAX));
+            }
+        }
+    }
+
+    /// Gives the link time to send what it has: the last FINs and resets.
+    fn flush(&mut self) {
+        let until = self.clock.now() + FLUSH_MAX;
+        while self.io.in_flight() > 0 && self.clock.now() < until && self.io.kick().is_ok() {
+            std::thread::sleep(IDLE_MAX);
+        }
+    }
+
+    fn obey(&mut self, now: Instant, interrupted: &mut bool) {
+        match self.control.0.load(Ordering::Relaxed) {
+            INTERRUPT if !*interrupted => {
+                *interrupted = true;
+                self.engine.interrupt();
+            }
+            STOP => self.engine.stop(now),
+            _ => {}
+        }
+    }
+
+    fn publish(&self) {
+        self.published.set(Snapshot {
+            ledger: *self.engine.ledger(),
+            outcomes: self.engine.outcomes().clone(),
+            nic: self.io.counters(),
+            open: self.engine.open(),
+            progress: self.engine.progress(),
+            sweeping: self.engine.sweeping(),
+            hold: self.engine.hold(),
+        });
+    }
+}
+
+/// Sends rows as far as the writer takes them; false if some are left. A writer that is gone takes all: its
+/// error is the main thread's to report.
+fn hand_over(facts: &SyncSender<Fact>, backlog: &mut VecDeque<Fact>) -> bool {
+    while let Some(fact) = backlog.pop_front() {
+        match facts.try_send(fact) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(fact)) => {
+                backlog.push_front(fact);
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Lets the engine believe that it sent what it wanted to.
+fn drain_unsent(now: Instant, engine: &mut Engine) {
+    let mut buffer = [0; crate::nic::FRAME_CAPACITY];
+    while engine.poll_frame(now, &mut buffer).is_some() {}
+}

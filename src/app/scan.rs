@@ -1,0 +1,437 @@
+//! A scan from beginning to end: interface, sockets, program, lanes, writer; status while it runs, manifest
+//! and summary when it is over.
+
+use crate::app::clock::Clock;
+use crate::app::interface::{self, Interface};
+use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::status::{self, Status};
+use crate::app::summary::{Ended, Latencies, Summary};
+use crate::base::keyed::Key;
+use crate::base::mac::Mac;
+use crate::dialogue::Identity;
+use crate::nic::contract;
+use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
+use crate::output::dataset::Dataset;
+use crate::output::manifest::write_manifest;
+use crate::output::parquet::Limits as PartLimits;
+use crate::output::writer::{Writer, Written};
+use crate::record::Fact;
+use crate::scan::conversation::Limits;
+use crate::scan::engine::{Config, Engine};
+use crate::session::Context;
+use crate::targets::Space;
+use crate::targets::permute::Permutation;
+use crate::tcp::cookie::PortRange;
+use crate::tls;
+use crate::wire::Link;
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// Rows on their way to the writer before the lanes have to wait.
+const QUEUE: usize = 65_536;
+/// How often the main thread looks at signals and lanes.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What to do, resolved and validated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where to send from; the route to the first target decides if absent.
+    pub interface: Option<String>,
+    /// Ethernet address of the gateway; asked of the kernel if absent.
+    pub gateway: Option<Mac>,
+    /// Source address; the interface's if absent.
+    pub source: Option<Ipv4Addr>,
+    /// Source ports.
+    pub ports: PortRange,
+    /// Targets.
+    pub space: Space,
+    /// Seed of the order.
+    pub seed: u64,
+    /// This machine's part of the targets: number and count.
+    pub shard: (u64, u64),
+    /// At most this many targets in this shard.
+    pub targets_max: u64,
+    /// Stop probing once so many targets answered.
+    pub results_max: Option<u64>,
+    /// Stop probing after so long.
+    pub runtime_max: Option<Duration>,
+    /// Probes per second; as fast as the link takes them if absent.
+    pub rate: Option<f64>,
+    /// Wait for answers after the last probe.
+    pub cooldown: Duration,
+    /// Connections open at a time.
+    pub connections_max: usize,
+    /// Deadlines and budgets of a connection.
+    pub limits: Limits,
+    /// Where the program runs.
+    pub mode: Mode,
+    /// How sockets are bound.
+    pub bind: Bind,
+    /// Name in EHLO; the source address if absent.
+    pub ehlo: Option<String>,
+    /// The dataset's folder.
+    pub output: PathBuf,
+    /// No status on the terminal.
+    pub quiet: bool,
+    /// The command line as typed and the contact: goes into the manifest as it is.
+    pub described: serde_json::Value,
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// One line with cause and next step. Rows gathered before an error are written.
+pub fn run(plan: &Plan) -> Result<Ended> {
+    let signals = Signals::install()?;
+    let way = Way::find(plan)?;
+    check_ports(plan.ports)?;
+    let tls = tls::Client::new().map_err(|error| anyhow!("TLS does not start: {error}"))?;
+    let key = Key(random_key()?);
+    let mut links = Links::open(plan, &way, key)?;
+    let clock = Clock::start();
+    let dataset = Dataset::create(&plan.output, clock.utc())?;
+    let mut summary = Summary::new(plan, &way, &links, &tls, clock.utc());
+    write_manifest(dataset.root(), &summary)?;
+
+    let (sender, receiver) = sync_channel(QUEUE);
+    let writer = spawn_writer(Writer::new(&dataset, PartLimits::default()), receiver, clock)?;
+    let control = Arc::new(Control::default());
+    let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
+    drop(sender);
+
+    let dropped_before = way.interface.tx_dropped;
+    let stopped = supervise(plan, clock, &signals, &control, &lanes, &writer);
+    let state = lanes.state();
+    let lane_errors = lanes.join();
+    let written = writer.join();
+    summary.xdp = links.program.counters().ok().map(|counts: VerdictCounts| counts.named());
+    summary.tx_dropped =
+        Interface::find(&way.interface.name).ok().map(|now| now.tx_dropped.saturating_sub(dropped_before));
+    drop(links);
+
+    let (written, latencies) = written?;
+    summary.finish(clock.utc(), &state, written, latencies, stopped);
+    write_manifest(dataset.root(), &summary)?;
+    if let Some(error) = lane_errors.into_iter().next() {
+        bail!("the link failed in mid-scan: {error}; what was found until then is in {}", plan.output.display());
+    }
+    summary.check()?;
+    Ok(summary.into_ended())
+}
+
+/// The way to the targets, as the kernel knows it.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The interface.
+    pub interface: Interface,
+    /// Our address there.
+    pub source: Ipv4Addr,
+    /// The gateway's address, if it was looked up.
+    pub gateway: Option<Ipv4Addr>,
+    /// Ethernet addresses.
+    pub link: Link,
+}
+
+impl Way {
+    /// Asks the kernel for what the plan leaves open.
+    pub fn find(plan: &Plan) -> Result<Self> {
+        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let interface = match &plan.interface {
+            Some(name) => Interface::find(name)?,
+            None => Interface::with_index(interface::route(first)?.interface)?,
+        };
+        let name = &interface.name;
+        ensure!(interface.up, "interface {name} is down. Next step: ip link set {name} up");
+        ensure!(interface.carrier, "interface {name} has no carrier. Next step: check the cable or the peer's end");
+        let own = interface.mac.ok_or_else(|| anyhow!("interface {name} is not Ethernet. Next step: name another with -i"))?;
+        let source = plan.source.or_else(|| interface.addresses.first().copied()).ok_or_else(|| {
+            anyhow!("interface {name} has no IPv4 address. Next step: ip addr add ADDRESS dev {name}, or -S ADDRESS")
+        })?;
+        let (gateway, mac) = match plan.gateway {
+            Some(mac) => (None, mac),
+            None => {
+                let gateway = gateway(&interface, first)?;
+                (Some(gateway), interface::neighbour(&interface, gateway)?)
+            }
+        };
+        let link = Link { source: own.0, destination: mac.0 };
+        Ok(Self { interface, source, gateway, link })
+    }
+}
+
+fn gateway(interface: &Interface, first: Ipv4Addr) -> Result<Ipv4Addr> {
+    let route = interface::route(first)?;
+    let name = &interface.name;
+    ensure!(
+        route.interface == interface.index,
+        "the route to {first} does not leave by {name}. Next step: name the gateway's Ethernet address with -G"
+    );
+    route.gateway.ok_or_else(|| {
+        anyhow!(
+            "{first} is on the link of {name}, without a gateway, and starling sends all probes to one Ethernet \
+             address. Next step: name it with -G"
+        )
+    })
+}
+
+/// The kernel must not use our ports for its own connections: their segments would be taken from it.
+fn check_ports(ports: PortRange) -> Result<()> {
+    let kernel = interface::ip_local_port_range()?;
+    ensure!(
+        ports.last < *kernel.start() || *kernel.end() < ports.first,
+        "source ports {}-{} overlap the kernel's own ({}-{}). Next step: other ports with -s, or sysctl -w \
+         net.ipv4.ip_local_port_range=\"32768 60999\"",
+        ports.first,
+        ports.last,
+        kernel.start(),
+        kernel.end()
+    );
+    Ok(())
+}
+
+fn random_key() -> Result<[u64; 2]> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
+    let (low, high) = bytes.split_at(8);
+    let word = |half: &[u8]| half.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    Ok([word(low), word(high)])
+}
+
+/// Sockets and program on the interface. Dropping it leaves the interface as it was.
+pub struct Links {
+    /// One per queue, until a lane takes it.
+    pub sockets: Vec<Socket>,
+    /// The program.
+    pub program: Program,
+}
+
+impl Links {
+    fn open(plan: &Plan, way: &Way, key: Key) -> Result<Self> {
+        let name = &way.interface.name;
+        let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
+        // The program first: it refuses an occupied interface before anything else is touched.
+        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        let mut program = Program::attach(name, plan.mode, config)?;
+        let mut sockets = Vec::new();
+        for queue in 0..way.interface.rx_queues {
+            let socket = Socket::open(name, queue, options)?;
+            program.register(queue, &socket)?;
+            sockets.push(socket);
+        }
+        Ok(Self { sockets, program })
+    }
+}
+
+/// SIGINT and SIGTERM, counted.
+struct Signals(Arc<AtomicUsize>);
+
+impl Signals {
+    fn install() -> Result<Self> {
+        let count = Arc::new(AtomicUsize::new(0));
+        let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+        // Counting in a handler wants `unsafe`; a thread that waits for signals does not.
+        let mut waiting = signal_hook::iterator::Signals::new(wanted).context("signals cannot be caught")?;
+        let counted = Arc::clone(&count);
+        Builder::new().name("signals".into()).spawn(move || {
+            for _ in waiting.forever() {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+        Ok(Self(count))
+    }
+
+    fn received(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Lanes {
+    threads: Vec<JoinHandle<std::io::Result<()>>>,
+    published: Vec<Published>,
+}
+
+impl Lanes {
+    #[expect(clippy::too_many_arguments, reason = "everything that a lane is made of, once")]
+    fn spawn(
+        plan: &Plan,
+        way: &Way,
+        links: &mut Links,
+        key: Key,
+        tls: tls::Client,
+        clock: Clock,
+        control: &Arc<Control>,
+        facts: &SyncSender<Fact>,
+    ) -> Result<Self> {
+        let sockets = std::mem::take(&mut links.sockets);
+        let count = sockets.len() as u64;
+        let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
+        let space = Arc::new(plan.space.clone());
+        let permutation = Permutation::new(space.size(), plan.seed);
+        let (shard, shards) = plan.shard;
+        let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
+        for (number, io) in (0..).zip(sockets) {
+            let config = Config {
+                space: Arc::clone(&space),
+                permutation,
+                positions: permutation.part(shard * count + number, shards * count),
+                targets_max: share(plan.targets_max, number, count),
+                key,
+                source: u32::from(way.source),
+                ports: plan.ports,
+                link: way.link,
+                rate: plan.rate.map(|rate| rate / count as f64),
+                cooldown: plan.cooldown,
+                connections_max: (plan.connections_max / usize::try_from(count)?).max(16),
+                limits: plan.limits,
+                clock: clock.wall(),
+            };
+            // Each lane has a TLS client of its own: the lanes share nothing.
+            let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
+            let published = Published::default();
+            let lane = Lane {
+                io,
+                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                clock,
+                control: Arc::clone(control),
+                published: published.clone(),
+                facts: facts.clone(),
+            };
+            let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {
+                pin(number);
+                lane.run()
+            })?;
+            lanes.threads.push(thread);
+            lanes.published.push(published);
+        }
+        Ok(lanes)
+    }
+
+    fn state(&self) -> Snapshot {
+        let states: Vec<Snapshot> = self.published.iter().map(Published::get).collect();
+        status::total(&states)
+    }
+
+    fn running(&self) -> bool {
+        self.threads.iter().any(|thread| !thread.is_finished())
+    }
+
+    fn join(self) -> Vec<std::io::Error> {
+        let died = || std::io::Error::other("a lane died, which is a bug");
+        self.threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| Err(died())).err()).collect()
+    }
+}
+
+/// Part `number` of `count` of `whole`; the first parts take the remainder.
+const fn share(whole: u64, number: u64, count: u64) -> u64 {
+    whole / count + if number < whole % count { 1 } else { 0 }
+}
+
+/// Binds the thread to the `number`-th CPU that it may use. Without it the lane is slower, not wrong.
+fn pin(number: u64) {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return };
+    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
+    let Some(cpu) = usize::try_from(number).ok().and_then(|n| cpus.get(n % cpus.len().max(1))) else { return };
+    let mut one = CpuSet::new();
+    if one.set(*cpu).is_ok() {
+        let _ = sched_setaffinity(Pid::from_raw(0), &one);
+    }
+}
+
+/// Why the sweep ended before its targets did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// By a signal.
+    Signal,
+    /// `--max-runtime` was reached.
+    Runtime,
+    /// `--max-results` was reached.
+    Results,
+}
+
+/// Watches over the lanes until they are through. Says why they were stopped early, if they were.
+fn supervise(
+    plan: &Plan,
+    clock: Clock,
+    signals: &Signals,
+    control: &Control,
+    lanes: &Lanes,
+    writer: &WriterThread,
+) -> Option<Stopped> {
+    let mut status = Status::new(plan.quiet);
+    let mut stopped = None;
+    while lanes.running() {
+        std::thread::sleep(POLL);
+        let state = lanes.state();
+        let elapsed = clock.now() - crate::base::Instant::ZERO;
+        status.update(elapsed, &state);
+        let reason = match signals.received() {
+            0 if plan.runtime_max.is_some_and(|max| elapsed >= max) => Some(Stopped::Runtime),
+            0 if plan.results_max.is_some_and(|max| state.ledger.answers >= max) => Some(Stopped::Results),
+            0 => None,
+            _ => Some(Stopped::Signal),
+        };
+        if reason.is_some() && (state.sweeping || reason == Some(Stopped::Signal)) && stopped != Some(Stopped::Signal) {
+            stopped = reason;
+            control.stop();
+            if reason == Some(Stopped::Signal) && !plan.quiet {
+                eprintln!("stopping: no more probes, finishing {} open connections; again to end at once", state.open);
+            }
+        }
+        if signals.received() > 1 || writer.failed() {
+            control.interrupt();
+        }
+    }
+    status.finish();
+    stopped
+}
+
+struct WriterThread {
+    thread: JoinHandle<Result<(Written, Latencies)>>,
+    failed: Arc<Mutex<bool>>,
+}
+
+impl WriterThread {
+    fn failed(&self) -> bool {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join(self) -> Result<(Written, Latencies)> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow!("the writer died, which is a bug")))
+    }
+}
+
+fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
+    let failed = Arc::new(Mutex::new(false));
+    let flag = Arc::clone(&failed);
+    let thread = Builder::new().name("writer".into()).spawn(move || {
+        let result = write_all(&mut writer, &facts, clock);
+        if result.is_err() {
+            *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        let latencies = result?;
+        Ok((writer.finish()?, latencies))
+    })?;
+    Ok(WriterThread { thread, failed })
+}
+
+fn write_all(writer: &mut Writer, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
+    let mut latencies = Latencies::new()?;
+    loop {
+        match facts.recv_timeout(Duration::from_secs(1)) {
+            Ok(fact) => {
+                latencies.record(&fact);
+                writer.write(fact, clock.utc())?;
+            }
+            Err(RecvTimeoutError::Timeout) => writer.tick(clock.utc())?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(latencies),
+        }
+    }
+}

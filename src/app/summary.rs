@@ -1,0 +1,285 @@
+//! The account of a run: `run.json`, the summary on the terminal, and the proof that it adds up.
+
+use crate::app::lane::Snapshot;
+use crate::app::scan::{Links, Plan, Stopped, Way};
+use crate::base::UtcMicros;
+use crate::nic::xdp::{BoundMode, Socket};
+use crate::output::writer::Written;
+use crate::record::Fact;
+use crate::tls;
+use anyhow::{Result, anyhow, ensure};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// Percentiles that the manifest holds.
+const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
+/// Longest latency told apart: above any deadline.
+const LATENCY_MAX_US: u64 = 600_000_000;
+
+/// How long things took, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    greeting: Histogram<u64>,
+    tls: Histogram<u64>,
+    connection: Histogram<u64>,
+}
+
+impl Latencies {
+    /// Nothing recorded yet.
+    pub fn new() -> Result<Self> {
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
+        Ok(Self { greeting: histogram()?, tls: histogram()?, connection: histogram()? })
+    }
+
+    /// Takes what a row says.
+    pub fn record(&mut self, fact: &Fact) {
+        let Fact::Handshake(row, _) = fact else { return };
+        self.connection.saturating_record(row.duration_us);
+        if let Some(greeting) = row.greeting_us {
+            self.greeting.saturating_record(greeting);
+        }
+        if let Some(tls) = row.tls_us {
+            self.tls.saturating_record(tls);
+        }
+    }
+
+    fn json(&self) -> Value {
+        let of = |histogram: &Histogram<u64>| {
+            let mut percentiles = Map::new();
+            percentiles.insert("count".into(), histogram.len().into());
+            if !histogram.is_empty() {
+                for percentile in PERCENTILES {
+                    let key = format!("p{percentile}");
+                    percentiles.insert(key, histogram.value_at_percentile(percentile).into());
+                }
+            }
+            Value::Object(percentiles)
+        };
+        json!({ "greeting": of(&self.greeting), "tls": of(&self.tls), "connection": of(&self.connection) })
+    }
+}
+
+/// The manifest: what was to be done, on what, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Version of starling.
+    starling: &'static str,
+    /// `running` until the run ends by itself, then `complete` or `stopped`.
+    state: &'static str,
+    /// Why it was stopped, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_by: Option<&'static str>,
+    /// Begin, microseconds since the UNIX epoch, UTC.
+    start_us: i64,
+    /// End, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_us: Option<i64>,
+    /// What was asked for.
+    config: Value,
+    /// What it ran on.
+    link: Value,
+    /// What was offered in TLS: what one offers changes what one measures.
+    tls_offer: Value,
+    /// Verdicts of the XDP program.
+    #[serde(serialize_with = "as_map")]
+    pub(super) xdp: Option<Vec<(&'static str, u64)>>,
+    /// Frames that the link dropped instead of sending them; AF_XDP counts those as sent.
+    pub(super) tx_dropped: Option<u64>,
+    /// Counters of the engines.
+    #[serde(serialize_with = "as_map")]
+    ledger: Option<Vec<(&'static str, u64)>>,
+    /// Connections by outcome.
+    #[serde(serialize_with = "as_map")]
+    outcomes: Option<Vec<(&'static str, u64)>>,
+    /// Counters of the sockets.
+    #[serde(serialize_with = "as_map")]
+    sockets: Option<Vec<(&'static str, u64)>>,
+    /// Rows on disk.
+    rows: Option<Value>,
+    /// Percentiles in microseconds.
+    latency_us: Option<Value>,
+    #[serde(skip)]
+    account: Option<(Snapshot, Written)>,
+    #[serde(skip)]
+    stopped: Option<Stopped>,
+}
+
+fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S) -> Result<S::Ok, S::Error> {
+    match named {
+        Some(named) => to.collect_map(named.iter().copied()),
+        None => to.serialize_none(),
+    }
+}
+
+impl Summary {
+    /// The account at the begin of a run.
+    pub fn new(plan: &Plan, way: &Way, links: &Links, tls: &tls::Client, start: UtcMicros) -> Self {
+        let (suites, groups) = tls.offer();
+        let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
+        Self {
+            starling: env!("CARGO_PKG_VERSION"),
+            state: "running",
+            stopped_by: None,
+            start_us: start.0,
+            end_us: None,
+            config: config_json(plan),
+            link: json!({
+                "interface": way.interface.name,
+                "driver": way.interface.driver,
+                "source": way.source,
+                "gateway": way.gateway,
+                "gateway_mac": crate::base::mac::Mac(way.link.destination).to_string(),
+                "queues": modes.len(),
+                "bind": modes,
+            }),
+            tls_offer: json!({ "suites": suites, "groups": groups }),
+            xdp: None,
+            tx_dropped: None,
+            ledger: None,
+            outcomes: None,
+            sockets: None,
+            rows: None,
+            latency_us: None,
+            account: None,
+            stopped: None,
+        }
+    }
+
+    /// Takes the account at the end.
+    pub fn finish(
+        &mut self,
+        end: UtcMicros,
+        state: &Snapshot,
+        written: Written,
+        latencies: Latencies,
+        stopped: Option<Stopped>,
+    ) {
+        self.end_us = Some(end.0);
+        self.state = if stopped == Some(Stopped::Signal) { "stopped" } else { "complete" };
+        self.stopped_by = stopped.map(|stopped| match stopped {
+            Stopped::Signal => "signal",
+            Stopped::Runtime => "max_runtime",
+            Stopped::Results => "max_results",
+        });
+        self.ledger = Some(state.ledger.named());
+        self.outcomes = Some(state.outcomes.named().collect());
+        self.sockets = Some(state.nic.named());
+        self.rows = Some(json!({
+            "hosts": written.hosts,
+            "handshakes": written.handshakes,
+            "certificates": written.certificates,
+            "chains": written.chains,
+        }));
+        self.latency_us = Some(latencies.json());
+        self.account = Some((state.clone(), written));
+        self.stopped = stopped;
+    }
+
+    /// Proves that the account adds up: frames, answers, connections, rows.
+    pub fn check(&self) -> Result<()> {
+        let Some((state, written)) = &self.account else { return Ok(()) };
+        let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
+        state.ledger.check(state.open).map_err(wrong)?;
+        let pairs = [
+            ("answers", state.ledger.answers, "rows in hosts", written.hosts),
+            ("connections ended", state.ledger.ended, "rows in handshakes", written.handshakes),
+            ("connections ended", state.ledger.ended, "outcomes", state.outcomes.total()),
+        ];
+        for (left, count, right, other) in pairs {
+            ensure!(count == other, wrong(format!("{count} {left}, {other} {right}")));
+        }
+        Ok(())
+    }
+
+    /// The end of the run, for the caller.
+    pub fn into_ended(self) -> Ended {
+        Ended { stopped: self.stopped, text: self.to_string() }
+    }
+}
+
+fn mode_name(socket: &Socket) -> &'static str {
+    match socket.mode() {
+        BoundMode::ZeroCopy => "zerocopy",
+        BoundMode::Copy => "copy",
+    }
+}
+
+fn config_json(plan: &Plan) -> Value {
+    let services: Vec<String> =
+        plan.space.services().iter().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
+    json!({
+        "asked": plan.described,
+        "services": services,
+        "addresses": plan.space.addresses().len(),
+        "targets": plan.space.size(),
+        "targets_max": (plan.targets_max != u64::MAX).then_some(plan.targets_max),
+        "seed": plan.seed,
+        "shard": plan.shard.0,
+        "shards": plan.shard.1,
+        "rate": plan.rate,
+        "cooldown_secs": plan.cooldown.as_secs_f64(),
+        "source_port_first": plan.ports.first,
+        "source_port_last": plan.ports.last,
+        "connections_max": plan.connections_max,
+    })
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Why it was stopped early, if it was.
+    pub stopped: Option<Stopped>,
+    /// The summary for the terminal.
+    pub text: String,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((state, written)) = &self.account else { return Ok(()) };
+        let ledger = &state.ledger;
+        let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
+        let closed = of("drop_closed");
+        let seconds = self.end_us.map_or(0.0, |end| (end - self.start_us) as f64 / 1e6);
+        writeln!(f, "{} probes in {seconds:.1} s", ledger.probes)?;
+        writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
+        writeln!(f, "  {closed:>10} refused by RST")?;
+        writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed))?;
+        writeln!(f, "{} connections", ledger.ended)?;
+        for (name, count) in state.outcomes.named().filter(|(_, count)| *count > 0) {
+            writeln!(f, "  {count:>10} {name}")?;
+        }
+        writeln!(
+            f,
+            "{} rows in hosts, {} in handshakes, {} in certificates, {} in chains",
+            written.hosts, written.handshakes, written.certificates, written.chains
+        )?;
+        self.losses(f, state)
+    }
+}
+
+impl Summary {
+    /// What may have cost results, if anything did.
+    fn losses(&self, f: &mut fmt::Formatter<'_>, state: &Snapshot) -> fmt::Result {
+        let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
+        let losses = [
+            (state.nic.rx_dropped, "frames dropped by the kernel"),
+            (state.nic.rx_ring_full, "frames dropped: receive ring full"),
+            (state.nic.rx_fill_empty, "frames dropped: no free buffer"),
+            (of("drop_no_socket"), "frames dropped: no socket on their queue"),
+            (of("drop_bad_cookie"), "SYN-ACKs to nothing we sent"),
+            (self.tx_dropped.unwrap_or(0), "frames dropped by the link instead of sent"),
+            (state.ledger.no_room, "answers not taken: connection table full"),
+            (state.ledger.malformed, "malformed frames"),
+            (
+                state.ledger.bad_checksum,
+                "frames with a wrong checksum (many of them on a veth: ethtool -K PEER tx off at its other end)",
+            ),
+        ];
+        for (count, what) in losses.iter().filter(|(count, _)| *count > 0) {
+            writeln!(f, "  {count:>10} {what}")?;
+        }
+        Ok(())
+    }
+}

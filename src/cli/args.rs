@@ -1,0 +1,173 @@
+//! What was typed. No IO, no meaning: [`super::config`] resolves it.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Measures who on the IPv4 Internet offers mail and chat, and how well it is secured.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
+    Scan(Box<Scan>),
+    /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
+    Doctor(Doctor),
+}
+
+/// `starling scan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
+unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
+
+Examples:
+  starling scan -p smtp,imaps --contact noc@example.org -o census -r 50000 -b blocklist.txt
+  starling scan -i eth1 -p smtp -o lab 198.18.0.0/20
+  starling scan -p 25 -d 198.18.0.0/28")]
+pub struct Scan {
+    /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
+    #[arg(value_name = "CIDR")]
+    pub targets: Vec<String>,
+
+    /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    pub ports: String,
+
+    /// Folder of the dataset; it must not exist, or be empty.
+    #[arg(short = 'o', long = "output", value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+
+    /// File of prefixes to scan, one a line, # comments.
+    #[arg(short = 'w', long, value_name = "FILE")]
+    pub allowlist_file: Option<PathBuf>,
+
+    /// File of prefixes never to probe, one a line, # comments.
+    #[arg(short = 'b', long, value_name = "FILE")]
+    pub blocklist_file: Option<PathBuf>,
+
+    /// Probes per second; 0 is as fast as the link takes them [default: 10000].
+    #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
+    pub rate: Option<f64>,
+
+    /// Bits per second on the wire, with suffix K, M or G; a probe takes 84 bytes of it.
+    #[arg(short = 'B', long, value_name = "BPS")]
+    pub bandwidth: Option<String>,
+
+    /// Probe at most so many targets, or so many percent of them as in 0.1%.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub max_targets: Option<String>,
+
+    /// Stop probing once so many targets answered.
+    #[arg(short = 'N', long, value_name = "N")]
+    pub max_results: Option<u64>,
+
+    /// Stop probing after so many seconds.
+    #[arg(short = 't', long, value_name = "SECS")]
+    pub max_runtime: Option<f64>,
+
+    /// Wait so many seconds for answers after the last probe.
+    #[arg(short = 'c', long, value_name = "SECS", default_value_t = 8.0)]
+    pub cooldown_time: f64,
+
+    /// Seed of the order of targets; random if not given, and then printed and in run.json.
+    #[arg(short = 'e', long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Divide the targets among so many machines. Needs --seed, the same on each.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub shards: u64,
+
+    /// Which of the shards to scan, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub shard: u64,
+
+    /// Interface to scan from [default: that of the route to the first target].
+    #[arg(short = 'i', long, value_name = "NAME")]
+    pub interface: Option<String>,
+
+    /// Source address [default: the interface's first].
+    #[arg(short = 'S', long, value_name = "ADDRESS")]
+    pub source_ip: Option<std::net::Ipv4Addr>,
+
+    /// Source ports; the kernel must not use them (net.ipv4.ip_local_port_range).
+    #[arg(short = 's', long, value_name = "FIRST-LAST", default_value = "61000-65535")]
+    pub source_port: String,
+
+    /// Ethernet address of the gateway [default: asked of the kernel, by ARP if need be].
+    #[arg(short = 'G', long, value_name = "MAC")]
+    pub gateway_mac: Option<String>,
+
+    /// Where the XDP program runs.
+    #[arg(long, value_name = "MODE", default_value = "native")]
+    pub xdp_mode: XdpMode,
+
+    /// How AF_XDP sockets are bound; auto takes zero copy where the driver has it.
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub bind: Bind,
+
+    /// Connections open at a time, over all queues; the sweep waits when they are nearly all in use.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_connections: usize,
+
+    /// Wait so many seconds for a server's greeting.
+    #[arg(long, value_name = "SECS", default_value_t = 30.0)]
+    pub greeting_timeout: f64,
+
+    /// Wait so many seconds for a reply to a command.
+    #[arg(long, value_name = "SECS", default_value_t = 15.0)]
+    pub reply_timeout: f64,
+
+    /// Name in EHLO: a domain that resolves to the source address [default: the address, as in [198.18.0.1]].
+    #[arg(long, value_name = "NAME")]
+    pub ehlo: Option<String>,
+
+    /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
+    /// addresses.
+    #[arg(long, value_name = "TEXT")]
+    pub contact: Option<String>,
+
+    /// Print the targets in probing order, as address,port, and send nothing.
+    #[arg(short = 'd', long)]
+    pub dry_run: bool,
+
+    /// No status lines.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// Where the XDP program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XdpMode {
+    /// In the driver.
+    Native,
+    /// In the kernel's stack: slower, works with every driver.
+    Generic,
+}
+
+/// How sockets are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bind {
+    /// Zero copy if the driver has it, else copy.
+    Auto,
+    /// Zero copy or nothing.
+    Zerocopy,
+    /// Copy.
+    Copy,
+}
+
+/// `starling doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Interface to look at [default: that of the default route].
+    #[arg(short = 'i', long, value_name = "NAME")]
+    pub interface: Option<String>,
+}

@@ -1,0 +1,244 @@
+//! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
+
+use super::args::{Bind as BindArg, Scan, XdpMode};
+use crate::app::scan::Plan;
+use crate::base::mac::Mac;
+use crate::nic::xdp::{Bind, Mode};
+use crate::scan::conversation::Limits;
+use crate::targets::cidr::{self, AddressSet, Range};
+use crate::targets::{Space, permute, ports};
+use crate::tcp::cookie::PortRange;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Bits that a probe takes on the wire: 60 bytes of frame, 4 of check sequence, 20 of preamble and gap.
+const PROBE_BITS: f64 = 84.0 * 8.0;
+/// Rate if none is given: zmap's.
+const RATE: f64 = 10_000.0;
+
+/// The plan that `args` describe.
+///
+/// # Errors
+/// One line: what is wrong and what would be right.
+pub fn resolve(args: &Scan) -> Result<Plan> {
+    let services = ports::parse(&args.ports).context("-p")?;
+    let addresses = addresses(args)?;
+    let contact = args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty());
+    let public = addresses.minus(&AddressSet::new(cidr::reserved()));
+    ensure!(
+        contact.is_some() || public.is_empty() || args.dry_run,
+        "{} public addresses would be probed, and nobody could find out by whom. Next step: name yourself with \
+         --contact, and read the section Conduct of the README",
+        public.len()
+    );
+    let space = Space::new(addresses, services);
+    ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
+    ensure!(args.shards > 0 && args.shard < args.shards, "--shard {} of --shards {}: shards are numbered from 0", args.shard, args.shards);
+    ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => random_seed()?,
+    };
+    Ok(Plan {
+        interface: args.interface.clone(),
+        gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
+        source: args.source_ip,
+        ports: source_ports(&args.source_port)?,
+        seed,
+        shard: (args.shard, args.shards),
+        targets_max: targets_max(args.max_targets.as_deref(), &space)?,
+        space,
+        results_max: args.max_results,
+        runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
+        rate: rate(args)?,
+        cooldown: seconds("-c", args.cooldown_time)?,
+        connections_max: args.max_connections.max(1),
+        limits: Limits {
+            greeting: seconds("--greeting-timeout", args.greeting_timeout)?,
+            reply: seconds("--reply-timeout", args.reply_timeout)?,
+            ..Limits::default()
+        },
+        mode: match args.xdp_mode {
+            XdpMode::Native => Mode::Native,
+            XdpMode::Generic => Mode::Generic,
+        },
+        bind: match args.bind {
+            BindArg::Auto => Bind::Auto,
+            BindArg::Zerocopy => Bind::ZeroCopy,
+            BindArg::Copy => Bind::Copy,
+        },
+        ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
+        output: output(args)?,
+        quiet: args.quiet,
+        described: serde_json::json!({
+            "command_line": std::env::args().collect::<Vec<_>>(),
+            "contact": contact,
+        }),
+    })
+}
+
+fn addresses(args: &Scan) -> Result<AddressSet> {
+    let mut allow: Vec<Range> = Vec::new();
+    for prefix in &args.targets {
+        allow.push(cidr::parse(prefix)?);
+    }
+    if let Some(path) = &args.allowlist_file {
+        allow.extend(list_file(path, "-w")?);
+    }
+    if args.targets.is_empty() && args.allowlist_file.is_none() {
+        allow.push((0, u32::MAX));
+    }
+    let block = args.blocklist_file.as_deref().map_or(Ok(Vec::new()), |path| list_file(path, "-b"))?;
+    let allowed = AddressSet::allowed(&allow, &block);
+    ensure!(!allowed.is_empty(), "no address is left to scan: all are blocked or reserved. Next step: see -b and -w");
+    Ok(allowed)
+}
+
+fn list_file(path: &Path, option: &str) -> Result<Vec<Range>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {}", path.display()))?;
+    cidr::parse_file(&text).with_context(|| format!("{option} {}", path.display()))
+}
+
+fn source_ports(text: &str) -> Result<PortRange> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = first.trim().parse().ok().zip(last.trim().parse().ok());
+    match range {
+        Some((first, last)) if first > 0 && first <= last => Ok(PortRange { first, last }),
+        _ => bail!("-s {text}: a range of ports is wanted, as in 61000-65535"),
+    }
+}
+
+fn gateway_mac(text: &str) -> Result<Mac> {
+    text.parse().map_err(|_| anyhow!("-G {text}: an Ethernet address is wanted, as in 02:00:00:00:00:01"))
+}
+
+fn ehlo(name: &str) -> Result<String> {
+    let fits = !name.is_empty()
+        && name.len() <= 255
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte));
+    ensure!(fits, "--ehlo {name}: a domain or an address literal is wanted (RFC 5321, section 4.1.3)");
+    Ok(name.to_owned())
+}
+
+fn output(args: &Scan) -> Result<PathBuf> {
+    match &args.output {
+        Some(path) => Ok(path.clone()),
+        None if args.dry_run => Ok(PathBuf::new()),
+        None => bail!("where to? Next step: name a folder for the dataset, as in -o census"),
+    }
+}
+
+fn seconds(option: &str, value: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| anyhow!("{option} {value}: a number of seconds is wanted"))
+}
+
+/// Probes per second; `None` for no limit.
+fn rate(args: &Scan) -> Result<Option<f64>> {
+    let rate = match (&args.bandwidth, args.rate) {
+        (Some(text), _) => bandwidth(text)? / PROBE_BITS,
+        (None, rate) => rate.unwrap_or(RATE),
+    };
+    ensure!(rate.is_finite() && rate >= 0.0, "-r {rate}: a number of probes per second is wanted, 0 for no limit");
+    Ok((rate > 0.0).then_some(rate))
+}
+
+fn bandwidth(text: &str) -> Result<f64> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&text[..at], 1e6),
+        Some((at, 'g' | 'G')) => (&text[..at], 1e9),
+        _ => (text, 1.0),
+    };
+    match digits.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value * unit),
+        _ => bail!("-B {text}: bits per second are wanted, as in 10M"),
+    }
+}
+
+fn targets_max(text: Option<&str>, space: &Space) -> Result<u64> {
+    let Some(text) = text else { return Ok(u64::MAX) };
+    let wrong = || anyhow!("-n {text}: a count is wanted, or a share as in 0.1%");
+    let Some(percent) = text.strip_suffix('%') else { return text.parse().map_err(|_| wrong()) };
+    let percent: f64 = percent.parse().map_err(|_| wrong())?;
+    ensure!((0.0..=100.0).contains(&percent), wrong());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of at most 2^48 targets")]
+    let count = (space.size() as f64 * percent / 100.0).ceil() as u64;
+    Ok(count)
+}
+
+fn random_seed() -> Result<u64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Args, Command};
+    use clap::Parser;
+
+    fn plan(line: &str) -> Result<Plan, String> {
+        let words = ["starling", "scan"].into_iter().chain(line.split_whitespace());
+        match Args::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Command::Scan(args) => resolve(&args).map_err(|error| format!("{error:#}")),
+            Command::Doctor(_) => Err("not a scan".into()),
+        }
+    }
+
+    #[test]
+    fn zmaps_letters_have_zmaps_meaning() {
+        let plan = plan("-p smtp,993 -o x -i eth9 -r 500 -n 0.1% -N 7 -t 60 -c 2 -e 5 -s 62000-62010 -S 10.0.0.9 -G 02:00:00:00:00:01 198.18.0.0/20")
+            .expect("well-formed");
+        assert_eq!(plan.space.size(), 8_192);
+        assert_eq!((plan.rate, plan.targets_max, plan.results_max), (Some(500.0), 9, Some(7)));
+        assert_eq!((plan.runtime_max, plan.cooldown), (Some(Duration::from_secs(60)), Duration::from_secs(2)));
+        assert_eq!((plan.seed, plan.shard), (5, (0, 1)));
+        assert_eq!((plan.ports.first, plan.ports.last), (62_000, 62_010));
+        assert_eq!(plan.source, Some(std::net::Ipv4Addr::new(10, 0, 0, 9)));
+        assert_eq!(plan.gateway, Some(Mac([2, 0, 0, 0, 0, 1])));
+    }
+
+    #[test]
+    fn bandwidth_counts_84_bytes_a_probe() {
+        let rate = |text: &str| plan(&format!("-p smtp -o x -B {text} 198.18.0.1")).map(|plan| plan.rate);
+        assert_eq!(rate("672"), Ok(Some(1.0)));
+        assert_eq!(rate("10G"), Ok(Some(1e10 / 672.0)));
+        assert_eq!(rate("0"), Ok(None));
+        assert!(rate("fast").is_err_and(|error| error.contains("-B fast")));
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line_with_the_cause() {
+        for (line, cause) in [
+            ("-p gopher -o x 198.18.0.1", "-p: unknown port or protocol `gopher`"),
+            ("-p smtp -o x 198.18.0.0/33", "`198.18.0.0/33` is not an IPv4 address or prefix"),
+            ("-p smtp -o x 198.18.0.1/20", "did you mean 198.18.0.0/20?"),
+            ("-p smtp 198.18.0.1", "-o census"),
+            ("-p smtp -o x 8.8.8.8", "1 public addresses would be probed"),
+            ("-p smtp -o x --shards 2 198.18.0.1", "--shards needs --seed"),
+            ("-p smtp -o x --shards 2 --shard 2 -e 1 198.18.0.1", "--shard 2 of --shards 2"),
+            ("-p smtp -o x -s 9-7 198.18.0.1", "-s 9-7"),
+            ("-p smtp -o x -G nonsense 198.18.0.1", "-G nonsense"),
+            ("-p smtp -o x -b /nonexistent 198.18.0.1", "-b /nonexistent"),
+            ("-p smtp -o x -n lots 198.18.0.1", "-n lots"),
+            ("-p smtp -o x -c -1 198.18.0.1", "-c -1"),
+            ("-p smtp -o x --ehlo a\u{7f}b 198.18.0.1", "--ehlo"),
+        ] {
+            let error = plan(line).map(|_| ()).expect_err(line);
+            assert!(error.contains(cause) && !error.trim_end().contains('\n'), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn blocking_everything_is_refused_and_reserved_space_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let list = folder.path().join("block");
+        std::fs::write(&list, "198.18.0.0/24 # all of it\n").expect("written");
+        let line = format!("-p smtp -o x -b {} 198.18.0.0/24", list.display());
+        assert!(plan(&line).is_err_and(|error| error.contains("no address is left")));
+        let all = plan("-p smtp -o x --contact me").expect("well-formed");
+        assert_eq!(all.space.size(), 3_702_258_432);
+    }
+}

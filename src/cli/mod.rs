@@ -1,0 +1,95 @@
+//! The command line: what was typed ([`args`]), what is meant ([`config`]), what it ends with ([`Exit`]).
+
+pub mod args;
+pub mod config;
+
+use crate::app::{doctor, scan};
+use args::{Args, Command};
+use clap::Parser;
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All done.
+    Done = 0,
+    /// Something failed; standard error says what and what to do.
+    Fatal = 1,
+    /// The command line or an input file is wrong.
+    Usage = 2,
+    /// Stopped by a signal before all was done; what was found is written.
+    Stopped = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version come as errors too, for standard output and with code 0.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match args.command {
+        Command::Scan(args) => scan(&args),
+        Command::Doctor(args) => {
+            let report = doctor::examine(args.interface.as_deref());
+            print!("{report}");
+            if report.healthy() { Exit::Done } else { Exit::Fatal }
+        }
+    }
+}
+
+fn scan(args: &args::Scan) -> Exit {
+    let plan = match config::resolve(args) {
+        Ok(plan) => plan,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    if args.dry_run {
+        return match dry_run(&plan) {
+            // A reader that has seen enough is no error.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                complain(&anyhow::anyhow!("targets cannot be printed: {error}"), Exit::Fatal)
+            }
+            _ => Exit::Done,
+        };
+    }
+    match scan::run(&plan) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
+        }
+        Err(error) => complain(&error, Exit::Fatal),
+    }
+}
+
+/// Prints the targets of the plan's shard in probing order, as `address,port`.
+fn dry_run(plan: &scan::Plan) -> std::io::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let permutation = crate::targets::permute::Permutation::new(plan.space.size(), plan.seed);
+    let (shard, shards) = plan.shard;
+    let mut left = plan.targets_max;
+    for index in permutation.walk(permutation.part(shard, shards)) {
+        if left == 0 {
+            break;
+        }
+        left -= 1;
+        let target = plan.space.target(index);
+        writeln!(out, "{},{}", std::net::Ipv4Addr::from(target.address), target.port)?;
+    }
+    out.flush()
+}
+
+fn complain(error: &anyhow::Error, exit: Exit) -> Exit {
+    // One line: the whole chain of causes.
+    eprintln!("starling: {error:#}");
+    exit
+}
