@@ -30,7 +30,7 @@ const PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 #[non_exhaustive]
 pub enum Error {
     /// No interface of that name in this network namespace.
-    #[error("there is no interface {0} here: `ip link` lists them; name one with -i")]
+    #[error("there is no interface {0:?} here: `ip link` lists them; name one with -i")]
     NoInterface(String),
     /// The routing table knows no way to the address.
     #[error(
@@ -150,7 +150,7 @@ impl Interface {
             rx_queues: 1,
             driver: None,
             addresses: addresses(link.header.index)?,
-            program: netlink::attached_program(&link),
+            program: netlink::attached_program(&link).map(|program| program.id),
             tx_dropped: 0,
         };
         for attribute in link.attributes {

@@ -60,7 +60,7 @@ counters! {
         rx_fill_empty,
         /// Dropped by the kernel: invalid receive descriptors.
         rx_invalid,
-        /// Dropped by the kernel: invalid transmit descriptors.
+        /// Not sent: a length that no frame has, refused by us, or a descriptor the kernel found invalid.
         tx_invalid,
     }
 }

@@ -4,7 +4,7 @@
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp, XdpAttached};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::io;
 
@@ -101,15 +101,25 @@ pub fn is_up(link: &LinkMessage) -> bool {
     link.header.flags.contains(LinkFlags::Up)
 }
 
-/// Kernel id of the XDP program on the link, whoever attached it, in whatever mode.
-pub fn attached_program(link: &LinkMessage) -> Option<u32> {
+/// An XDP program on a link, whoever attached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachedProgram {
+    /// The kernel's id of it; `bpftool prog show id` tells more.
+    pub id: u32,
+    /// Whether it runs in generic mode.
+    pub generic: bool,
+}
+
+/// The XDP program on the link, if there is one.
+pub fn attached_program(link: &LinkMessage) -> Option<AttachedProgram> {
     let nested = link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Xdp(nested) => Some(nested),
         _ => None,
-    });
-    nested?.iter().find_map(|attribute| match attribute {
+    })?;
+    let generic = nested.contains(&LinkXdp::Attached(XdpAttached::SocketBuffer));
+    nested.iter().find_map(|attribute| match attribute {
         LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) | LinkXdp::HwProgId(id) if *id != 0 => {
-            Some(*id)
+            Some(AttachedProgram { id: *id, generic })
         }
         _ => None,
     })

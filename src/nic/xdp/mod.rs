@@ -8,13 +8,16 @@
 //! Everything concerns the network namespace of the calling thread. Needs Linux 5.9; root, or CAP_NET_ADMIN,
 //! CAP_NET_RAW and CAP_BPF.
 
+mod options;
 mod program;
 mod socket;
 mod sys;
 
+pub use options::{Bind, SocketOptions};
 pub use program::{Mode, Program, VerdictCounts};
-pub use socket::{Bind, BoundMode, Socket, SocketOptions};
+pub use socket::{BoundMode, Socket};
 
+use super::netlink::AttachedProgram;
 use std::io;
 
 /// Why there is no program on the interface or no socket on its queue: the cause and the next step, in one line.
@@ -22,7 +25,7 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// No interface of that name in this network namespace.
-    #[error("there is no interface {interface} here: `ip link` lists them; name one with -i")]
+    #[error("there is no interface {interface:?} here: `ip link` lists them; name one with -i")]
     NoInterface {
         /// The name.
         interface: String,
@@ -34,14 +37,13 @@ pub enum Error {
         interface: String,
     },
     /// Somebody else's program, or another run's, is on the interface, or on one that it is part of.
-    #[error("interface {interface} already has an XDP program{}, which is left alone: stop what attached it \
-             (`bpftool net show dev {interface}` names it), or `ip link set dev {interface} xdp off` if nothing owns it",
-            named_id(*.id))]
+    #[error("interface {interface} already has an XDP program{}, which is left alone: stop what attached it, or, if \
+             nothing owns it, `ip link set dev {interface} {} off`", named_id(*.program), keyword(*.program))]
     AlreadyAttached {
         /// Its name.
         interface: String,
-        /// The kernel's id of that program, if it tells.
-        id: Option<u32>,
+        /// That program, if the kernel tells.
+        program: Option<AttachedProgram>,
     },
     /// The driver cannot run XDP programs.
     #[error("the driver of {interface} has no native XDP: use the option `--xdp-mode generic`, which is slower")]
@@ -138,8 +140,13 @@ pub enum Error {
     },
 }
 
-fn named_id(id: Option<u32>) -> String {
-    id.map(|id| format!(" (id {id})")).unwrap_or_default()
+fn named_id(program: Option<AttachedProgram>) -> String {
+    program.map(|program| format!(" (id {})", program.id)).unwrap_or_default()
+}
+
+/// How ip(8) calls the place where the program is: it takes one off only where it was put.
+fn keyword(program: Option<AttachedProgram>) -> &'static str {
+    if program.is_some_and(|program| program.generic) { "xdpgeneric" } else { "xdp" }
 }
 
 /// What the kernel knows about `interface`.

@@ -70,8 +70,8 @@ impl Program {
             return Err(Error::KernelTooOld);
         }
         let found = link(interface)?;
-        if let Some(id) = netlink::attached_program(&found) {
-            return Err(Error::AlreadyAttached { interface: interface.to_owned(), id: Some(id) });
+        if let Some(program) = netlink::attached_program(&found) {
+            return Err(Error::AlreadyAttached { interface: interface.to_owned(), program: Some(program) });
         }
         let mut ebpf = load(config)?;
         let program = program_of(&mut ebpf)?;
@@ -147,8 +147,8 @@ fn attach_error(interface: &str, mode: Mode, error: ProgramError) -> Error {
         Some(libc::ENODEV) => Error::NoInterface { interface },
         Some(libc::EPERM | libc::EACCES) => Error::NotPermitted { what: "attaching the XDP program" },
         Some(libc::EBUSY | libc::EEXIST) => {
-            let id = netlink::link(&interface).ok().and_then(|link| netlink::attached_program(&link));
-            Error::AlreadyAttached { interface, id }
+            let program = netlink::link(&interface).ok().and_then(|link| netlink::attached_program(&link));
+            Error::AlreadyAttached { interface, program }
         }
         Some(libc::EOPNOTSUPP) if mode == Mode::Native => Error::NoNative { interface },
         Some(code) => Error::Attach { interface, source: io::Error::from_raw_os_error(code) },

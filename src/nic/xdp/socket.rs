@@ -6,16 +6,15 @@
 //! below refer to as the cycle.
 #![allow(unsafe_code, reason = "xsk-rs leaves it to its caller that a frame is in one place at a time")]
 
+use super::options::{Bind, SocketOptions, usize_of};
 use super::{Error, link, sys};
-use crate::nic::{FRAME_CAPACITY, FrameIo, NicCounters, netlink};
+use crate::nic::{FrameIo, NicCounters, netlink};
 use std::ffi::CString;
 use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
-use xsk_rs::config::{
-    BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig, UmemConfigBuilder,
-};
+use xsk_rs::config::{Interface, SocketConfig, UmemConfig};
 use xsk_rs::socket::{RxQueue, Socket as XskSocket, TxQueue};
 use xsk_rs::umem::frame::FrameDesc;
 use xsk_rs::umem::{CompQueue, FillQueue, Umem};
@@ -32,18 +31,6 @@ const SEND_BUDGET_MIN: u32 = 32;
 /// How long the queue may stay busy: the kernel takes a dead predecessor's socket down in its own time.
 const TEARDOWN: Duration = Duration::from_secs(2);
 
-/// Who copies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bind {
-    /// Zero copy if the driver can, else copy; [`Socket::mode`] says which it became.
-    #[default]
-    Auto,
-    /// Zero copy, or an error.
-    ZeroCopy,
-    /// Copy, even if the driver could do without.
-    Copy,
-}
-
 /// What the kernel made of [`Bind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoundMode {
@@ -51,77 +38,6 @@ pub enum BoundMode {
     ZeroCopy,
     /// The kernel copies each frame.
     Copy,
-}
-
-/// Sizes of a socket's frames and rings. Numbers of frames; ring sizes are powers of two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketOptions {
-    /// Who copies.
-    pub bind: Bind,
-    /// Frames for sending. Few stay in the cache.
-    pub tx_frames: u32,
-    /// Frames for receiving.
-    pub rx_frames: u32,
-    /// Bytes of a frame, of which the kernel takes 256: a power of two, 2048 at least, 4096 at most.
-    pub frame_size: u32,
-    /// Slots of the transmit ring.
-    pub tx_ring: u32,
-    /// Slots of the receive ring.
-    pub rx_ring: u32,
-    /// Frames that one wake-up sends in copy mode, where the kernel lets one choose (Linux 6.18 does).
-    pub send_budget: u32,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        Self {
-            bind: Bind::Auto,
-            tx_frames: 512,
-            rx_frames: 2048,
-            frame_size: 4096,
-            tx_ring: 2048,
-            rx_ring: 2048,
-            send_budget: 256,
-        }
-    }
-}
-
-impl SocketOptions {
-    fn umem(&self) -> Result<UmemConfig, Error> {
-        let frame_size =
-            FrameSize::new(self.frame_size).map_err(|_| Error::Options("the frame size must be 2048 or 4096"))?;
-        let frames_fit = self.tx_frames.checked_add(self.rx_frames).is_some_and(|frames| frames <= 1 << 20);
-        if self.tx_frames == 0 || self.rx_frames == 0 || !frames_fit {
-            return Err(Error::Options("give each direction at least one frame, and both at most 1048576"));
-        }
-        // The kernel hands back slots of the fill ring in batches of its own, so the ring must have room for
-        // frames that are already back with us: never more than all of them once again.
-        let fill = (2 * self.rx_frames).next_power_of_two();
-        UmemConfigBuilder::new()
-            .frame_size(frame_size)
-            .fill_queue_size(ring(fill)?)
-            .comp_queue_size(ring(self.tx_frames.next_power_of_two())?)
-            .build()
-            .map_err(|_| Error::Options("the frame size must be 2048 or 4096"))
-    }
-
-    fn socket(&self) -> Result<SocketConfig, Error> {
-        let copying = match self.bind {
-            Bind::Auto => BindFlags::empty(),
-            Bind::ZeroCopy => BindFlags::XDP_ZEROCOPY,
-            Bind::Copy => BindFlags::XDP_COPY,
-        };
-        Ok(SocketConfig::builder()
-            .rx_queue_size(ring(self.rx_ring)?)
-            .tx_queue_size(ring(self.tx_ring)?)
-            .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-            .bind_flags(BindFlags::XDP_USE_NEED_WAKEUP | copying)
-            .build())
-    }
-}
-
-fn ring(size: u32) -> Result<QueueSize, Error> {
-    QueueSize::new(size).map_err(|_| Error::Options("ring sizes must be powers of two"))
 }
 
 /// An AF_XDP socket bound to one queue of an interface.
@@ -358,9 +274,6 @@ fn down(error: io::Error) -> io::Error {
 }
 
 fn frame_memory(config: UmemConfig, options: &SocketOptions) -> Result<(Umem, Vec<FrameDesc>), Error> {
-    if usize_of(config.mtu()) < FRAME_CAPACITY || options.frame_size > 4096 {
-        return Err(Error::Options("the frame size must be 2048 or 4096"));
-    }
     let frames = options.tx_frames + options.rx_frames; // bounded by `SocketOptions::umem`
     let count = NonZeroU32::new(frames).ok_or(Error::Options("give each direction at least one frame"))?;
     let limit = sys::raise_locked_memory()
@@ -426,34 +339,5 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> io::Error {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "AF_XDP exists on 64-bit targets alone, as xsk-rs does")]
-const fn usize_of(value: u32) -> usize {
-    value as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn moves_to_its_thread<T: Send>() {}
-    const _: () = moves_to_its_thread::<Socket>();
-
-    #[test]
-    fn impossible_options_are_refused_before_anything_is_opened() {
-        let default = SocketOptions::default();
-        let wrong = [
-            SocketOptions { tx_frames: 0, ..default },
-            SocketOptions { rx_frames: 0, ..default },
-            SocketOptions { rx_frames: u32::MAX, ..default },
-            SocketOptions { frame_size: 1024, ..default },
-            SocketOptions { frame_size: 3000, ..default },
-            SocketOptions { tx_ring: 1000, ..default },
-            SocketOptions { rx_ring: 0, ..default },
-        ];
-        for options in wrong {
-            let result = options.umem().and_then(|_| options.socket());
-            assert!(matches!(result, Err(Error::Options(_))), "{options:?}");
-        }
-        assert!(default.umem().is_ok() && default.socket().is_ok());
-    }
-}
+const fn moves_to_its_thread<T: Send>() {}
+const _: () = moves_to_its_thread::<Socket>();
