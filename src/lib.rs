@@ -13,9 +13,13 @@
 
 pub mod app;
 pub mod base;
+pub mod cli;
 pub mod dialogue;
 pub mod nic;
+pub mod output;
 pub mod record;
+pub mod scan;
+pub mod session;
 pub mod targets;
 pub mod tcp;
 pub mod tls;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "aya wants a promise that the configuration is plain bytes")]
 
 use super::{Error, Socket, link};
+use crate::base::keyed::Key;
 use crate::nic::contract::{Config, Reason};
 use crate::nic::netlink;
 use crate::nic::object::OBJECT;
@@ -86,6 +87,15 @@ impl Program {
         let link = program.take_link(id).map_err(|error| attach_error(interface, mode, error))?;
         let link = FdLink::try_from(link).map_err(|_| Error::KernelTooOld)?;
         Ok(Self { _link: link, ebpf })
+    }
+
+    /// Whether the kernel accepts the program. Loads it, attaches nothing.
+    ///
+    /// # Errors
+    /// As [`Program::attach`].
+    pub fn verify() -> Result<(), Error> {
+        let mut ebpf = load(Config::new(Key([0; 2]), 0, 1, 1))?;
+        program_of(&mut ebpf)?.load().map_err(|error| load_error(error.into()))
     }
 
     /// Sends the frames for userspace that arrive on `queue` into `socket`, which must be bound to it.
