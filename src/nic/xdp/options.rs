@@ -6,7 +6,7 @@ use xsk_rs::config::{BindFlags, FrameSize, LibxdpFlags, QueueSize, SocketConfig,
 /// Who copies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bind {
-    /// Zero copy if the driver can, else copy; [`Socket::mode`] says which it became.
+    /// Zero copy if the driver can, else copy; [`super::Socket::mode`] says which it became.
     #[default]
     Auto,
     /// Zero copy, or an error.

@@ -26,7 +26,7 @@ pub(super) fn is_zero_copy(socket: &impl AsRawFd) -> io::Result<bool> {
     Ok(options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
 }
 
-/// How many frames one wake-up sends in copy mode. `ENOPROTOOPT` before Linux 6.18, which has 32, fixed.
+/// How many frames one wake-up sends in copy mode. `ENOPROTOOPT` from kernels (Linux 6.18 is not one) that know only 32.
 pub(super) fn set_send_budget(socket: &impl AsRawFd, frames: u32) -> io::Result<()> {
     // SAFETY: `frames` is live for the call and four bytes long, as said.
     let result = unsafe {
