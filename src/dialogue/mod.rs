@@ -106,7 +106,8 @@ pub struct Findings {
     pub after: Capabilities,
     /// Some line or list exceeded its limit and was cut.
     pub truncated: bool,
-    /// The first thing that is not of the protocol, as the server sent it.
+    /// The first line that is not of the protocol, as the server sent it. In place of a greeting it ends the
+    /// conversation (`greeting` is `None`); later on it is noted and skipped.
     pub violation: Option<String>,
 }
 

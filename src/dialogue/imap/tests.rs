@@ -118,9 +118,7 @@ fn starttls_bad() {
 
 fn cyrus() -> Vec<Turn> {
     vec![
-        greet(
-            "* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE STARTTLS LOGINDISABLED] mail.example.edu Cyrus IMAP 3.6 ready\r\n",
-        ),
+        greet("* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE STARTTLS LOGINDISABLED] Cyrus IMAP 3.6.1 ready\r\n"),
         on(
             "a1 CAPABILITY",
             "* CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE\r\n* CAPABILITY IMAP4rev1 Starttls LOGINDISABLED\r\n\
