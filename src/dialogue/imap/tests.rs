@@ -344,6 +344,19 @@ fn endless_lists() {
 }
 
 #[test]
+fn a_list_before_the_cut_is_whole() {
+    let long = "x".repeat(10_000);
+    let played = clear(&[
+        greet(format!("* OK [CAPABILITY A B] {long}\r\n")),
+        on("a1 CAPABILITY", format!("a1 OK [CAPABILITY C D] {long}\r\n")),
+    ]);
+    assert_eq!(played.findings.before, listed("C D", ""));
+    assert!(played.findings.truncated);
+    let played = clear(&[greet(format!("* OK [CAPABILITY A B] {long}\r\n"))]);
+    assert_eq!(played.findings.before.list, ["A", "B"]);
+}
+
+#[test]
 fn a_last_line_without_its_end() {
     let mut observer = Imap::new(Start::Clear);
     observer.bytes(Direction::Server, b"* BYE no");
@@ -416,6 +429,24 @@ fn logins_and_mail_are_not_understood_and_not_kept() {
         let kept = format!("{observer:?}");
         assert!(!kept.contains("S3CRET") && !kept.contains("alice"), "{kept}");
     }
+}
+
+#[test]
+fn lines_after_preauth_are_mail_and_no_violation() {
+    let observer = overheard(&[('s', "* PREAUTH hi\r\n"), ('c', "1 IDLE\r\n"), ('s', "SECRET mail\r\n")]);
+    assert_eq!(observer.findings(), &greeted("* PREAUTH hi"));
+}
+
+#[test]
+fn after_a_login_nothing_is_waited_for() {
+    let observer = overheard(&[
+        ('s', "* OK hi\r\n"),
+        ('c', "1 CAPABILITY\r\n2 LOGIN a b\r\n"),
+        ('s', "2 OK in\r\n"),
+        ('s', "* BYE\r\n"),
+    ]);
+    assert_eq!(observer.expect(), Expect::Command);
+    assert!(!observer.findings().refused);
 }
 
 #[test]

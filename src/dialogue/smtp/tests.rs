@@ -497,6 +497,36 @@ fn a_refused_second_ehlo_changes_nothing() {
 }
 
 #[test]
+fn a_220_after_the_first_answer_is_an_answer() {
+    let observer = overheard(&[
+        ('s', "220 a\r\n"),
+        ('c', "EHLO b\r\n"),
+        ('s', "250-a\r\n250 AUTH PLAIN\r\n"),
+        ('c', "EHLO b\r\n"),
+        ('s', "220 what\r\n"),
+    ]);
+    assert_eq!(observer.expect(), Expect::Command);
+    assert_eq!(observer.findings().greeting.as_deref(), Some("220 a"));
+    assert_eq!(observer.findings().before, listed(&["AUTH PLAIN"], &["PLAIN"]));
+}
+
+#[test]
+fn any_reply_to_quit_is_a_goodbye() {
+    for reply in ["421 closing\r\n", "500 what\r\n", "250 ok\r\n"] {
+        let played = clear(&[greet("220 a\r\n"), on(EHLO, "250 a\r\n"), on("QUIT", reply)]);
+        assert_eq!((played.findings.refused, played.expect), (false, Expect::End));
+    }
+}
+
+#[test]
+fn commands_behind_a_message_are_not_waited_for() {
+    let observer = overheard(&[('s', "220 a\r\n"), ('c', "DATA\r\nx\r\n"), ('c', "QUIT\r\n"), ('s', "354 go\r\n")]);
+    assert_eq!(observer.expect(), Expect::Command);
+    let observer = overheard(&[('s', "220 a\r\n"), ('c', "BDAT 1\r\n"), ('c', "QUIT\r\n")]);
+    assert_eq!(observer.expect(), Expect::Command);
+}
+
+#[test]
 fn the_last_ehlo_counts() {
     let observer = overheard(&[
         ('s', "220 a\r\n"),
