@@ -10,6 +10,9 @@
 pub mod imap;
 pub mod line;
 pub mod smtp;
+mod talk;
+#[cfg(test)]
+mod testing;
 
 /// Who sent the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +23,33 @@ pub enum Direction {
     Server,
 }
 
-/// Limits of what is kept from one conversation. What exceeds them is counted, not kept.
+/// How the connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In the clear (smtp, submission, imap): TLS may follow by upgrade.
+    Clear,
+    /// Inside TLS (smtps, imaps): capabilities go to [`Findings::after`], there is no upgrade.
+    InsideTls,
+}
+
+/// Limits of what is kept from one conversation. What exceeds one is left out, and
+/// [`Findings::truncated`] is set. Bytes are the server's own; text can be up to three times as long,
+/// as one byte that is not text becomes U+FFFD.
 pub mod limits {
-    /// Bytes kept of one line; the rest of it is skipped and `Findings::truncated` is set.
+    /// Bytes kept of one line; the rest of it is skipped.
     pub const LINE: usize = 2_048;
-    /// Lines kept of one reply.
+    /// Lines looked at of one capability list.
     pub const REPLY_LINES: usize = 128;
-    /// Bytes kept of a greeting.
+    /// Bytes of text kept of a greeting.
     pub const GREETING: usize = 4_096;
+    /// Capabilities kept of one list.
+    pub const CAPABILITIES: usize = 256;
+    /// Bytes of text kept of one capability list, all its items together.
+    pub const CAPABILITY_BYTES: usize = 8_192;
+    /// Authentication mechanisms kept of one list.
+    pub const MECHANISMS: usize = 64;
+    /// Bytes kept of what is not of the protocol.
+    pub const VIOLATION: usize = 512;
 }
 
 /// What the server said it can do, in its own order, on one side of the upgrade.
@@ -35,12 +57,14 @@ pub mod limits {
 pub struct Capabilities {
     /// A capability query was sent.
     pub asked: bool,
-    /// Its reply was complete.
+    /// Its reply was complete and gave a list (an empty one is a list: a lone SMTP `250`).
     pub answered: bool,
-    /// Reply code of a numeric protocol (SMTP: 250, 502...).
+    /// Code of the complete reply of a numeric protocol (SMTP: 250, 502...). `Some` without
+    /// `answered` means that the query was refused.
     pub code: Option<u16>,
     /// Capabilities as the server wrote them, one item each (an ESMTP keyword line with its
-    /// parameters, an IMAP capability atom), in server order.
+    /// parameters, an IMAP capability atom), in server order. Without `answered`: as far as the list
+    /// came, or what the greeting announced (IMAP response code).
     pub list: Vec<String>,
     /// Authentication mechanisms, upper case, in server order, duplicates removed.
     pub auth: Vec<String>,
@@ -53,21 +77,27 @@ pub struct Upgrade {
     pub offered: Option<bool>,
     /// The client asked for it.
     pub sent: bool,
-    /// The server's reply line.
+    /// The server's reply: the line that decides, as sent (SMTP: the last; IMAP: the tagged one).
     pub reply: Option<String>,
     /// Go-ahead or refusal. `None` until the reply is complete.
     pub accepted: Option<bool>,
-    /// Bytes that came after the go-ahead and before the TLS handshake (response injection).
+    /// Bytes the server sent after the go-ahead's line end and before the TLS handshake (response
+    /// injection). The server must not speak first in TLS, so every byte between its go-ahead and the
+    /// ClientHello counts, whatever it looks like.
     pub injected: u32,
 }
 
-/// Everything a line protocol shows. Text is what the server sent, as UTF-8 with other bytes replaced.
+/// Everything a line protocol shows. Text is what the server sent, as [`line::text`] makes it safe to
+/// show. Of the client nothing is kept but which commands it sent: no names, passwords or messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The server's first reply, lines joined by `\n`, without line ends.
+    /// The server's first reply, lines joined by `\n`, without line ends; as far as it came.
     pub greeting: Option<String>,
-    /// Reply code of the greeting, where the protocol has numbers.
+    /// Reply code of the complete greeting, where the protocol has numbers.
     pub greeting_code: Option<u16>,
+    /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE), or a shutdown
+    /// nobody asked for (SMTP 421, IMAP BYE).
+    pub refused: bool,
     /// Capabilities before encryption.
     pub before: Capabilities,
     /// The upgrade.
@@ -76,35 +106,46 @@ pub struct Findings {
     pub after: Capabilities,
     /// Some line or list exceeded its limit and was cut.
     pub truncated: bool,
-    /// The first thing that is not of the protocol, as the server sent it.
+    /// The first line that is not of the protocol, as the server sent it. In place of a greeting it ends the
+    /// conversation (`greeting` is `None`); later on it is noted and skipped.
     pub violation: Option<String>,
 }
 
 /// Where a conversation stands: what it waits for. `Copy`, shown in the row as the stage reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The server's greeting.
+    /// The server's greeting, or the rest of it.
     Greeting,
-    /// The reply to a capability query.
+    /// The reply to a capability query, or the rest of it.
     Capabilities,
-    /// The reply to the request to upgrade.
+    /// The reply to the request to upgrade, or the rest of it.
     UpgradeReply,
-    /// The TLS handshake: nothing is said here until [`Observe::tls_started`].
+    /// The TLS handshake, after a go-ahead: nothing is said here until [`Observe::tls_started`].
     Tls,
-    /// The client's next command.
+    /// The client's next command; or the reply to one that is of no interest here (never the case when
+    /// our speaker is the client); or nothing more of interest, as the client has logged in or sends
+    /// mail.
     Command,
     /// The reply to the goodbye, or the server's close.
     Goodbye,
-    /// Nothing more: the server said goodbye or refused service.
+    /// Nothing more: the server said goodbye, shut the service down, or does not speak the protocol
+    /// ([`Findings::violation`]). What comes now is ignored.
     End,
 }
 
-/// The understanding half of a protocol.
+/// The understanding half of a protocol. It must see the conversation from its first byte.
 pub trait Observe {
     /// Takes the next bytes of one direction. Any split of the same bytes gives the same findings.
+    ///
+    /// In one chunk, what follows a go-ahead is counted as injected. While [`Expect::Tls`], the caller
+    /// gives only what the server sends before the ClientHello, and nothing of the TLS handshake.
     fn bytes(&mut self, from: Direction, bytes: &[u8]);
 
-    /// Both sides are inside TLS from here on.
+    /// One direction was closed: an unfinished last line of the server counts as a line.
+    fn closed(&mut self, from: Direction);
+
+    /// Both sides are inside TLS from here on. Not needed with [`Start::InsideTls`], and without effect
+    /// there.
     fn tls_started(&mut self);
 
     /// Where the conversation stands.
@@ -126,7 +167,8 @@ pub enum Next {
     Wait,
     /// Send these bytes (whole lines).
     Say(Vec<u8>),
-    /// The server agreed: begin the TLS handshake.
+    /// The server agreed: begin the TLS handshake. The answer stays the same until
+    /// [`Observe::tls_started`].
     StartTls,
     /// All said: close.
     Close,
@@ -137,8 +179,8 @@ pub trait Speak {
     /// The observer of the same protocol.
     type Observer: Observe;
 
-    /// What to do now, given what was observed. Asked again after each event until it answers `Wait`
-    /// or `Close`; bytes said must have been fed to the observer in between.
+    /// What to do now, given what was observed. Asked again after each event until it answers anything
+    /// but `Say`; bytes said must have been fed to the observer in between.
     fn next(&self, observer: &Self::Observer) -> Next;
 }
 
