@@ -14,4 +14,5 @@
 pub mod base;
 pub mod dialogue;
 pub mod nic;
+pub mod output;
 pub mod record;
