@@ -108,41 +108,48 @@ fn every_table_and_view_holds_what_was_written() {
 
     let (leaf, second) = (sha256(&der), sha256(b"no certificate"));
     let chain_id = hex(&sha256(&[leaf, second].concat()));
+    let hosts = "select address, ip, port, answer, ttl, mss, source_port, first from hosts order by ip";
+    let host = |address: &str, ip: u32| {
+        json!({"address": address, "ip": ip, "port": 143, "answer": "syn_ack", "ttl": 57, "mss": 1460,
+               "source_port": 0, "first": false})
+    };
+    assert_eq!(query(&dataset, hosts), [host("198.18.0.1", 0xc612_0001), host("255.255.255.255", u32::MAX)]);
+
+    let handshakes = "select time::varchar as time, address, banner, auth_before, auth_after, starttls_offered,
+        duration_us::varchar as duration_us, greeting_us, tls_version, leaf_sha256_hex, chain_id_hex
+        from handshakes where tls_version is not null order by ip";
+    let time = "2026-11-23 14:01:04.000123+00";
+    let handshake = |address: &str| {
+        json!({"time": time, "address": address, "banner": "* OK it's \"ready\"\n\u{fc}",
+               "auth_before": ["PLAIN", "LOGIN"], "auth_after": [], "starttls_offered": true,
+               "duration_us": u64::MAX.to_string(), "greeting_us": null, "tls_version": "TLSv1.3",
+               "leaf_sha256_hex": hex(&leaf), "chain_id_hex": chain_id})
+    };
+    assert_eq!(query(&dataset, handshakes), ["10.0.0.255", "198.18.0.1"].map(handshake));
+
+    let chains = "select chain_id_hex, certificates_hex, first_seen::varchar as seen from chains";
+    let both = [hex(&leaf), hex(&second)];
+    assert_eq!(query(&dataset, chains), [json!({"chain_id_hex": chain_id, "certificates_hex": both, "seen": time})]);
+
+    let certificates = "select sha256_hex, lower(hex(der)) as der, sha256(der) = sha256_hex as agrees, subject,
+        key_bits, parse_error is null as parsed from certificates order by parsed";
+    let certificate = |hash: &[u8], der: &[u8], subject: Option<&str>, bits: Option<u32>| {
+        json!({"sha256_hex": hex(hash), "der": hex(der), "agrees": true, "subject": subject, "key_bits": bits,
+               "parsed": subject.is_some()})
+    };
     assert_eq!(
-        query(&dataset, "select address, ip, port, answer, ttl, mss, source_port, first from hosts order by ip"),
+        query(&dataset, certificates),
         [
-            json!({"address": "198.18.0.1", "ip": 0xc612_0001u32, "port": 143, "answer": "syn_ack", "ttl": 57, "mss": 1460, "source_port": 0, "first": false}),
-            json!({"address": "255.255.255.255", "ip": u32::MAX, "port": 143, "answer": "syn_ack", "ttl": 57, "mss": 1460, "source_port": 0, "first": false}),
+            certificate(&second, b"no certificate", None, None),
+            certificate(&leaf, &der, Some("CN=mail.example"), Some(256)),
         ]
     );
-    assert_eq!(
-        query(&dataset, "select time::varchar as time, address, banner, auth_before, auth_after, starttls_offered, duration_us::varchar as duration_us, greeting_us, tls_version, leaf_sha256_hex, chain_id_hex from handshakes where tls_version is not null order by ip"),
-        [("10.0.0.255", &leaf), ("198.18.0.1", &leaf)].map(|(address, leaf)| json!({
-            "time": "2026-11-23 14:01:04.000123+00", "address": address, "banner": "* OK it's \"ready\"\n\u{fc}",
-            "auth_before": ["PLAIN", "LOGIN"], "auth_after": [], "starttls_offered": true, "duration_us": u64::MAX.to_string(),
-            "greeting_us": null, "tls_version": "TLSv1.3", "leaf_sha256_hex": hex(leaf), "chain_id_hex": chain_id,
-        }))
-    );
-    assert_eq!(
-        query(&dataset, "select chain_id_hex, certificates_hex, first_seen::varchar as seen from chains"),
-        [
-            json!({"chain_id_hex": chain_id, "certificates_hex": [hex(&leaf), hex(&second)], "seen": "2026-11-23 14:01:04.000123+00"})
-        ]
-    );
-    assert_eq!(
-        query(
-            &dataset,
-            "select sha256_hex, lower(hex(der)) as der, sha256(der) = sha256_hex as agrees, subject, key_bits, parse_error is null as parsed from certificates order by parsed"
-        ),
-        [
-            json!({"sha256_hex": hex(&second), "der": hex(b"no certificate"), "agrees": true, "subject": null, "key_bits": null, "parsed": false}),
-            json!({"sha256_hex": hex(&leaf), "der": hex(&der), "agrees": true, "subject": "CN=mail.example", "key_bits": 256, "parsed": true}),
-        ]
-    );
+
     let servers = query(&dataset, "select * exclude (time) from servers order by address");
     let server = |address: &str, cn: Option<&str>| {
-        json!({"address": address, "port": 143, "protocol": "imap", "outcome": "complete", "tls_version": cn.map(|_| "TLSv1.3"),
-               "tls_cipher": null, "subject_cn": cn, "issuer_cn": cn, "self_issued": cn.map(|_| true), "auth_before": ["PLAIN", "LOGIN"], "auth_after": []})
+        json!({"address": address, "port": 143, "protocol": "imap", "outcome": "complete",
+               "tls_version": cn.map(|_| "TLSv1.3"), "tls_cipher": null, "subject_cn": cn, "issuer_cn": cn,
+               "self_issued": cn.map(|_| true), "auth_before": ["PLAIN", "LOGIN"], "auth_after": []})
     };
     let cn = Some("mail.example");
     assert_eq!(servers, [server("10.0.0.1", None), server("10.0.0.255", cn), server("198.18.0.1", cn)]);
@@ -245,8 +252,10 @@ fn a_killed_run_leaves_whole_parts_and_no_dangling_reference() {
 
     let counts = "select (select count(*) from hosts) as hosts, (select count(*) from handshakes) as handshakes";
     assert_eq!(query(&dataset, counts), [json!({"hosts": 6, "handshakes": 6})]);
-    let dangling = "select (select count(*) from handshakes where chain_id not in (select chain_id from chains)) as chains,
-        (select count(*) from (select unnest(certificates) as c from chains) where c not in (select sha256 from certificates)) as certificates";
+    let dangling = "select
+        (select count(*) from handshakes where chain_id not in (select chain_id from chains)) as chains,
+        (select count(*) from (select unnest(certificates) as hash from chains)
+         where hash not in (select sha256 from certificates)) as certificates";
     assert_eq!(query(&dataset, dangling), [json!({"chains": 0, "certificates": 0})]);
     let left = fs::read_dir(dataset.root().join("hosts")).unwrap();
     let unfinished = left.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "tmp");

@@ -36,7 +36,8 @@ fn head(location: &str, run: &str) -> String {
     format!(
         "\
 -- Opens the dataset of run {run}:  duckdb -init views.sql
--- What each column means:  SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE comment IS NOT NULL;
+-- What each column means:  SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+--                          WHERE comment IS NOT NULL;
 
 -- Where the dataset was made. After moving it to another place, change this line, or start DuckDB in the
 -- dataset's folder or in the one above it.

@@ -41,9 +41,12 @@ table! {
         port: u16,
         /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
         protocol: &'static str,
-        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`, `goodbye`, `done`.
+        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
+        /// `goodbye`, `done`.
         stage: &'static str,
-        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`, `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`, `too_much_data`, `interrupted`.
+        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`,
+        /// `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`,
+        /// `too_much_data`, `interrupted`.
         outcome: &'static str,
         /// What went wrong, in words, where something did.
         error: Option<String>,
@@ -151,7 +154,8 @@ table! {
         key_curve: Option<String>,
         /// SHA-256 of the DER encoding of the subject public key info.
         spki_sha256: Option<Sha256>,
-        /// Signature algorithm by its usual name (`sha256WithRSAEncryption`, `ecdsa-with-SHA384`, `ED25519`), else the OID.
+        /// Signature algorithm by its usual name (`sha256WithRSAEncryption`, `ecdsa-with-SHA384`, `ED25519`), else
+        /// the OID.
         signature_algorithm: Option<String>,
         /// Basic constraints say CA (false where the extension is missing).
         is_ca: Option<bool>,
