@@ -1,7 +1,22 @@
 //! Rows: what a dataset holds, column by column, and how findings become rows.
 //!
 //! [`schema`] is the one list of columns: the Arrow schema, `docs/OUTPUT.md` and the checks of SQL come
-//! from it. No Arrow and no files here.
+//! from it. [`certificate`] reads a certificate into its row, [`fold`] keeps each certificate and each chain
+//! once. No Arrow and no files here.
 
+pub mod certificate;
+mod distinguished_name;
+pub mod fold;
+pub mod markdown;
+mod oid;
 pub mod row;
 pub mod schema;
+
+/// What a lane sends to the writer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A valid answer to a probe.
+    Host(row::Host),
+    /// A connection that has ended, and the certificates that the server presented (DER, in its order).
+    Handshake(Box<row::Handshake>, Vec<Vec<u8>>),
+}

@@ -39,9 +39,12 @@ table! {
         port: u16,
         /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
         protocol: &'static str,
-        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`, `goodbye`, `done`.
+        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
+        /// `goodbye`, `done`.
         stage: &'static str,
-        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`, `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`, `too_much_data`, `interrupted`.
+        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`,
+        /// `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`,
+        /// `too_much_data`, `interrupted`.
         outcome: &'static str,
         /// What went wrong, in words, where something did.
         error: Option<String>,
@@ -121,11 +124,11 @@ table! {
         first_seen: UtcMicros,
         /// The certificate itself.
         der: Vec<u8>,
-        /// Subject, RFC 4514 style.
+        /// Subject in the form of RFC 4514 (most specific part first), control characters as hex pairs.
         subject: Option<String>,
         /// First common name of the subject.
         subject_cn: Option<String>,
-        /// Issuer, RFC 4514 style.
+        /// Issuer, in the same form.
         issuer: Option<String>,
         /// First common name of the issuer.
         issuer_cn: Option<String>,
@@ -133,9 +136,9 @@ table! {
         self_issued: Option<bool>,
         /// DNS names and IP addresses of the subject alternative name extension, in order.
         names: Vec<String>,
-        /// Serial number, lower-case hex.
+        /// Serial number, lower-case hex, with a minus sign if negative.
         serial: Option<String>,
-        /// X.509 version: 1, 2 or 3.
+        /// X.509 version: 1, 2 or 3, or what else it claims to be.
         version: Option<u8>,
         /// Begin of validity.
         not_before: Option<UtcMicros>,
@@ -143,17 +146,18 @@ table! {
         not_after: Option<UtcMicros>,
         /// Key algorithm: `RSA`, `EC`, `Ed25519`, `Ed448`, `DSA` or the OID.
         key_type: Option<String>,
-        /// Key size in bits (RSA and DSA: modulus; EC: field).
+        /// Key size in bits (RSA and DSA: modulus; EC: field; Ed25519 and Ed448: encoded key).
         key_bits: Option<u32>,
-        /// Named curve of an EC key.
+        /// Curve of an EC key: `secp256r1` and the like, else the OID, else `explicit`.
         key_curve: Option<String>,
         /// SHA-256 of the DER encoding of the subject public key info.
         spki_sha256: Option<Sha256>,
-        /// Signature algorithm, by the name of its RFC, else the OID.
+        /// Signature algorithm by its usual name (`sha256WithRSAEncryption`, `ecdsa-with-SHA384`, `ED25519`), else
+        /// the OID.
         signature_algorithm: Option<String>,
         /// Basic constraints say CA (false where the extension is missing).
         is_ca: Option<bool>,
-        /// Why it could not be parsed.
+        /// Why it, or a part of it, could not be parsed or was cut.
         parse_error: Option<String>,
     }
 }

@@ -24,10 +24,30 @@ pub enum Kind {
     Enum,
     /// Bytes.
     Bytes,
+    /// SHA-256 fingerprint: 32 bytes.
+    Hash,
     /// List of UTF-8 texts, in order.
     TextList,
-    /// List of byte strings, in order.
-    BytesList,
+    /// List of SHA-256 fingerprints, in order.
+    HashList,
+}
+
+impl Kind {
+    /// Type of the column as DuckDB names it.
+    pub const fn sql_type(self) -> &'static str {
+        match self {
+            Self::Bool => "BOOLEAN",
+            Self::U8 => "UTINYINT",
+            Self::U16 => "USMALLINT",
+            Self::U32 => "UINTEGER",
+            Self::U64 => "UBIGINT",
+            Self::Timestamp => "TIMESTAMP WITH TIME ZONE",
+            Self::Text | Self::Enum => "VARCHAR",
+            Self::Bytes | Self::Hash => "BLOB",
+            Self::TextList => "VARCHAR[]",
+            Self::HashList => "BLOB[]",
+        }
+    }
 }
 
 /// One column's value, borrowed from its row.
@@ -43,11 +63,11 @@ pub enum Value<'a> {
     Timestamp(UtcMicros),
     /// For [`Kind::Text`] and [`Kind::Enum`].
     Text(&'a str),
-    /// For [`Kind::Bytes`].
+    /// For [`Kind::Bytes`] and [`Kind::Hash`].
     Bytes(&'a [u8]),
     /// For [`Kind::TextList`].
     TextList(&'a [String]),
-    /// For [`Kind::BytesList`]: SHA-256 fingerprints.
+    /// For [`Kind::HashList`].
     Hashes(&'a [[u8; 32]]),
 }
 
@@ -160,7 +180,7 @@ impl Field for Vec<u8> {
 }
 
 impl Field for [u8; 32] {
-    const KIND: Kind = Kind::Bytes;
+    const KIND: Kind = Kind::Hash;
 
     fn value(&self) -> Value<'_> {
         Value::Bytes(self)
@@ -176,7 +196,7 @@ impl Field for Vec<String> {
 }
 
 impl Field for Vec<[u8; 32]> {
-    const KIND: Kind = Kind::BytesList;
+    const KIND: Kind = Kind::HashList;
 
     fn value(&self) -> Value<'_> {
         Value::Hashes(self)
@@ -213,9 +233,5 @@ macro_rules! table {
 }
 
 /// Every table a scan writes.
-pub const TABLES: &[Table] = &[
-    super::row::Host::TABLE,
-    super::row::Handshake::TABLE,
-    super::row::Certificate::TABLE,
-    super::row::Chain::TABLE,
-];
+pub const TABLES: &[Table] =
+    &[super::row::Host::TABLE, super::row::Handshake::TABLE, super::row::Certificate::TABLE, super::row::Chain::TABLE];

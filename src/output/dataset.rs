@@ -1,0 +1,128 @@
+//! The folder of a run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow::temporal_conversions::timestamp_us_to_datetime;
+
+use super::parquet::{Limits, PartWriter, write_schema_part};
+use super::{Error, Result, durable, views};
+use crate::base::UtcMicros;
+use crate::record::schema::{Row, TABLES};
+
+/// A dataset that is being written.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    root: PathBuf,
+    run: String,
+}
+
+impl Dataset {
+    /// Makes the folder of a run that starts at `start`: the folder itself (the one above it must exist), a folder
+    /// for each table with its part without rows, and `views.sql`. From then on the dataset can be opened.
+    ///
+    /// Errors: the folder exists and is not empty; it cannot be created or written; its path is not UTF-8.
+    pub fn create(path: &Path, start: UtcMicros) -> Result<Self> {
+        prepare(path)?;
+        let root = fs::canonicalize(path).map_err(Error::io("open", path))?;
+        let Some(location) = root.to_str() else {
+            return Err(Error::NotUtf8 { path: root });
+        };
+        let run = run_name(start);
+        for table in TABLES {
+            let folder = root.join(table.name);
+            fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
+            write_schema_part(&folder, &run, table)?;
+        }
+        durable::write(&root.join(views::FILE), views::sql(location, &run).as_bytes())?;
+        Ok(Self { root, run })
+    }
+
+    /// The folder, as an absolute path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Name of the run: its start in UTC, `20261123T140102.000123`. Parts are named by it.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// A writer of parts for the rows of one table.
+    pub fn part_writer<R: Row>(&self, limits: Limits) -> PartWriter<R> {
+        PartWriter::new(&self.root.join(R::TABLE.name), &self.run, limits)
+    }
+}
+
+/// An empty folder at `path`.
+fn prepare(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Err(Error::NotAFolder { path: path.to_owned() }),
+        Ok(_) => match fs::read_dir(path).map_err(Error::io("open", path))?.next() {
+            Some(_) => Err(Error::NotEmpty { path: path.to_owned() }),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir(path).map_err(Error::io("create the output folder", path))
+        }
+        Err(error) => Err(Error::io("open", path)(error)),
+    }
+}
+
+fn run_name(start: UtcMicros) -> String {
+    timestamp_us_to_datetime(start.0)
+        .map_or_else(|| start.0.to_string(), |time| time.format("%Y%m%dT%H%M%S%.6f").to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    const START: UtcMicros = UtcMicros(1_795_442_462_000_123);
+
+    #[test]
+    fn a_dataset_has_a_folder_for_each_table_and_its_views() {
+        let parent = tempfile::tempdir().unwrap();
+        let dataset = Dataset::create(&parent.path().join("census"), START).unwrap();
+        assert_eq!(dataset.run(), "20261123T140102.000123");
+        let mut files: Vec<_> = fs::read_dir(dataset.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["certificates", "chains", "handshakes", "hosts", "views.sql"]);
+        assert!(dataset.root().join("hosts/20261123T140102.000123-schema.parquet").is_file());
+    }
+
+    #[test]
+    fn an_empty_folder_is_taken_and_anything_else_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("census");
+        fs::create_dir(&path).unwrap();
+        Dataset::create(&path, START).unwrap();
+
+        let refusal = |path: &Path| {
+            let text = Dataset::create(path, START).unwrap_err().to_string();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.contains(". Next step: "), "{text}");
+            text
+        };
+        let text = refusal(&path);
+        assert!(text.contains("census is not empty"), "{text}");
+        let text = refusal(&path.join("views.sql"));
+        assert!(text.contains("views.sql exists and is not a folder"), "{text}");
+        let text = refusal(&parent.path().join("absent/census"));
+        assert!(text.contains("absent/census: No such file"), "{text}");
+        assert!(text.contains("create the folder above it"), "{text}");
+        let text = refusal(&parent.path().join(OsStr::from_bytes(b"\xff")));
+        assert!(text.contains("is not UTF-8"), "{text}");
+        // Nobody may create files there, not even root.
+        refusal(Path::new("/proc/census"));
+    }
+
+    #[test]
+    fn a_start_beyond_the_calendar_still_names_the_run() {
+        assert_eq!(run_name(UtcMicros(i64::MAX)), i64::MAX.to_string());
+    }
+}

@@ -1,0 +1,99 @@
+//! `views.sql`: what opens a dataset in DuckDB.
+//!
+//! DuckDB resolves relative paths against the working directory and does not tell a script its own path. So
+//! the script looks for the run's part without rows: at the absolute path where the dataset was made, then in
+//! and near the working directory. A dataset is recognised by its run, so a moved one is found where it is,
+//! and no other one is ever taken for it.
+
+use crate::record::schema::{Column, Kind, TABLES, Table};
+
+use super::parquet::schema_part;
+
+/// Name of the script in the dataset's folder.
+pub const FILE: &str = "views.sql";
+
+/// The script for the dataset of `run` made at the absolute path `location`.
+pub fn sql(location: &str, run: &str) -> String {
+    let mut sql = head(location, run);
+    for table in TABLES {
+        sql.push_str(&view(table));
+    }
+    sql.push_str(SERVERS);
+    sql
+}
+
+const SERVERS: &str = "
+CREATE OR REPLACE TEMP VIEW servers AS
+SELECT h.time, h.address, h.port, h.protocol, h.outcome, h.tls_version, h.tls_cipher,
+       c.subject_cn, c.issuer_cn, c.self_issued, h.auth_before, h.auth_after
+FROM handshakes h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256;
+COMMENT ON VIEW servers IS 'A connection with the certificate that the server presented first.';
+";
+
+fn head(location: &str, run: &str) -> String {
+    let marker = quoted(&format!("/hosts/{}", schema_part(run)));
+    let made_at = quoted(location);
+    format!(
+        "\
+-- Opens the dataset of run {run}:  duckdb -init views.sql
+-- What each column means:  SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+--                          WHERE comment IS NOT NULL;
+
+-- Where the dataset was made. After moving it to another place, change this line, or start DuckDB in the
+-- dataset's folder or in the one above it.
+SET VARIABLE made_at = {made_at};
+
+SET VARIABLE dataset = (
+    SELECT coalesce(
+        -- Characters that mean something in a pattern are put into brackets.
+        arg_min(regexp_replace(left(file, -length({marker})), '([*?\\[])', '[\\1]', 'g'), distance),
+        error('the dataset of run {run} is not at ' || getvariable('made_at') || ', nor near the working directory. '
+              || 'Next step: put its path into the line SET VARIABLE made_at of views.sql'))
+    FROM (
+        SELECT file, 0 AS distance
+        FROM glob(regexp_replace(getvariable('made_at'), '([*?\\[])', '[\\1]', 'g') || {marker})
+        UNION ALL
+        SELECT file, 1 AS distance
+        FROM glob(['.' || {marker}, '*' || {marker}, '..' || {marker}, '../*' || {marker}])));
+
+SET TimeZone = 'UTC';
+
+CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
+    concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
+"
+    )
+}
+
+fn view(table: &Table) -> String {
+    let Table { name, doc, columns } = table;
+    let more: String = columns.iter().filter_map(text_form).map(|column| format!(", {column}")).collect();
+    let comments: String = columns.iter().map(|column| comment(table, column)).collect();
+    format!(
+        "
+CREATE OR REPLACE TEMP VIEW {name} AS
+SELECT *{more}
+FROM read_parquet(getvariable('dataset') || '/{name}/*.parquet');
+COMMENT ON VIEW {name} IS {};
+{comments}",
+        quoted(doc.trim()),
+    )
+}
+
+/// The further column that shows a column as text, if it needs one.
+fn text_form(column: &Column) -> Option<String> {
+    let name = column.name;
+    match column.kind {
+        Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::Hash => Some(format!("lower(hex({name})) AS {name}_hex")),
+        Kind::HashList => Some(format!("[lower(hex(hash)) FOR hash IN {name}] AS {name}_hex")),
+        _ => None,
+    }
+}
+
+fn comment(table: &Table, column: &Column) -> String {
+    format!("COMMENT ON COLUMN {}.{} IS {};\n", table.name, column.name, quoted(column.doc.trim()))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

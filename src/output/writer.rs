@@ -1,0 +1,117 @@
+//! The writer: facts in, durable rows out.
+//!
+//! A handshake's row names a chain, a chain's row names certificates. Each of those is written once, so its
+//! loss could not be made good: therefore a part is closed only after the parts it refers to, and what a
+//! durable row refers to is durable, whenever the process dies.
+
+use serde::Serialize;
+
+use super::Result;
+use super::dataset::Dataset;
+use super::parquet::{Limits, PartWriter};
+use crate::base::UtcMicros;
+use crate::record::Fact;
+use crate::record::fold::Chains;
+use crate::record::row::{Certificate, Chain, Handshake, Host};
+
+/// Writes the facts of a run into its dataset.
+pub struct Writer {
+    known: Chains,
+    hosts: PartWriter<Host>,
+    handshakes: PartWriter<Handshake>,
+    certificates: PartWriter<Certificate>,
+    chains: PartWriter<Chain>,
+}
+
+/// What is in closed parts: durable and visible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// Rows of `hosts`.
+    pub hosts: u64,
+    /// Rows of `handshakes`.
+    pub handshakes: u64,
+    /// Rows of `certificates`.
+    pub certificates: u64,
+    /// Rows of `chains`.
+    pub chains: u64,
+    /// Parts of all tables, those without rows not counted.
+    pub parts: u64,
+}
+
+impl Writer {
+    /// A writer of the dataset.
+    pub fn new(dataset: &Dataset, limits: Limits) -> Self {
+        Self {
+            known: Chains::new(),
+            hosts: dataset.part_writer(limits),
+            handshakes: dataset.part_writer(limits),
+            certificates: dataset.part_writer(limits),
+            chains: dataset.part_writer(limits),
+        }
+    }
+
+    /// Writes a fact; closes the parts that are due.
+    ///
+    /// After an error the rows of the open parts are lost, closed parts are whole: stop the run.
+    pub fn write(&mut self, fact: Fact, now: UtcMicros) -> Result<()> {
+        match fact {
+            Fact::Host(host) => self.hosts.write(&host, now)?,
+            Fact::Handshake(mut handshake, ders) => {
+                let new = self.known.fold(&mut handshake, &ders);
+                for certificate in &new.certificates {
+                    self.certificates.write(certificate, now)?;
+                }
+                if let Some(chain) = &new.chain {
+                    self.chains.write(chain, now)?;
+                }
+                self.handshakes.write(&handshake, now)?;
+            }
+        }
+        self.tick(now)
+    }
+
+    /// Closes the parts that are due. Call it about once a second when there are no facts.
+    pub fn tick(&mut self, now: UtcMicros) -> Result<()> {
+        if self.hosts.due(now) {
+            self.hosts.close()?;
+        }
+        let handshakes = self.handshakes.due(now);
+        let chains = handshakes || self.chains.due(now);
+        if chains || self.certificates.due(now) {
+            self.certificates.close()?;
+        }
+        if chains {
+            self.chains.close()?;
+        }
+        if handshakes {
+            self.handshakes.close()?;
+        }
+        Ok(())
+    }
+
+    /// Makes every fact written so far durable and visible, whatever the age of the parts.
+    pub fn flush(&mut self) -> Result<()> {
+        self.certificates.close()?;
+        self.chains.close()?;
+        self.handshakes.close()?;
+        self.hosts.close()
+    }
+
+    /// What is durable and visible by now.
+    pub fn written(&self) -> Written {
+        let parts = [self.hosts.parts(), self.handshakes.parts(), self.certificates.parts(), self.chains.parts()];
+        Written {
+            hosts: self.hosts.rows(),
+            handshakes: self.handshakes.rows(),
+            certificates: self.certificates.rows(),
+            chains: self.chains.rows(),
+            parts: parts.into_iter().map(u64::from).sum(),
+        }
+    }
+
+    /// Makes everything durable and says how much it is.
+    pub fn finish(mut self) -> Result<Written> {
+        self.flush()?;
+        Ok(self.written())
+    }
+}
