@@ -9,9 +9,7 @@ fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            message
-                .lines()
-                .for_each(|line| println!("cargo::error={line}"));
+            message.lines().for_each(|line| println!("cargo::error={line}"));
             ExitCode::FAILURE
         }
     }
@@ -24,10 +22,7 @@ fn build() -> Result<(), String> {
     let variable = |name: &str| std::env::var(name).map_err(|error| format!("{name}: {error}"));
     let out = PathBuf::from(variable("OUT_DIR")?);
     // Debian keeps <asm/types.h> in a folder per architecture, where clang does not look for a BPF target.
-    let headers = format!(
-        "-I/usr/include/{}-linux-gnu",
-        variable("CARGO_CFG_TARGET_ARCH")?
-    );
+    let headers = format!("-I/usr/include/{}-linux-gnu", variable("CARGO_CFG_TARGET_ARCH")?);
     SkeletonBuilder::new()
         .source("ebpf/starling.bpf.c")
         .obj(out.join("starling.bpf.o"))

@@ -290,7 +290,8 @@ impl Session {
             return (Outcome::TlsFailed, reason(cause));
         }
         if let Some(findings) = self.findings() {
-            if findings.violation.is_some() {
+            // A stray line in a conversation that otherwise works is a finding, not its end.
+            if findings.violation.is_some() && findings.greeting.is_none() {
                 return (Outcome::ProtocolError, None);
             }
             if findings.upgrade.accepted == Some(false) {
@@ -417,3 +418,6 @@ impl Dialogue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,13 +79,15 @@ pub fn examine(interface: Option<&str>) -> Report {
         link(&mut report, &found);
         way_out(&mut report, &found);
     }
-    let duckdb = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| folder.join("duckdb").is_file())
-    });
+    let duckdb = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("duckdb").is_file()));
     if duckdb {
         report.add(Grade::Fine, "duckdb is on PATH");
     } else {
-        report.add(Grade::Note, "duckdb is not on PATH: scans work, datasets want it (scripts/setup puts it in .venv/bin)");
+        report.add(
+            Grade::Note,
+            "duckdb is not on PATH: scans work, datasets want it (scripts/setup puts it in .venv/bin)",
+        );
     }
     report
 }
@@ -125,7 +127,10 @@ fn link(report: &mut Report, found: &Interface) {
         None => report.add(Grade::Bad, format!("{name} has no IPv4 address: ip addr add ADDRESS dev {name}")),
     }
     match found.program {
-        None => report.add(Grade::Fine, format!("no XDP program is on {name}; whether its driver has native XDP shows when a scan starts")),
+        None => report.add(
+            Grade::Fine,
+            format!("no XDP program is on {name}; whether its driver has native XDP shows when a scan starts"),
+        ),
         Some(id) => report.add(
             Grade::Bad,
             format!("XDP program {id} is on {name}: stop what attached it (`bpftool net show dev {name}` names it)"),
@@ -137,7 +142,8 @@ fn way_out(report: &mut Report, found: &Interface) {
     let route = match interface::route(FAR) {
         Ok(route) if route.interface == found.index => route,
         Ok(_) | Err(_) => {
-            let text = format!("no default route leaves by {}: name the gateway's Ethernet address with -G", found.name);
+            let text =
+                format!("no default route leaves by {}: name the gateway's Ethernet address with -G", found.name);
             return report.add(Grade::Note, text);
         }
     };

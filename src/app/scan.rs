@@ -21,7 +21,7 @@ use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
 use crate::targets::Space;
 use crate::targets::permute::Permutation;
-use crate::tcp::cookie::PortRange;
+use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -32,6 +32,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
+
+// The program and the engine must agree on which segments can belong to a connection.
+const _: () = assert!(contract::ACK_WINDOW == cookie::ACK_WINDOW);
 
 /// Rows on their way to the writer before the lanes have to wait.
 const QUEUE: usize = 65_536;
@@ -77,6 +80,8 @@ pub struct Plan {
     pub ehlo: Option<String>,
     /// The dataset's folder.
     pub output: PathBuf,
+    /// Parts of tables are closed after so long.
+    pub part_age: Duration,
     /// No status on the terminal.
     pub quiet: bool,
     /// The command line as typed and the contact: goes into the manifest as it is.
@@ -100,7 +105,11 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     write_manifest(dataset.root(), &summary)?;
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(Writer::new(&dataset, PartLimits::default()), receiver, clock)?;
+    let writer = spawn_writer(
+        Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() }),
+        receiver,
+        clock,
+    )?;
     let control = Arc::new(Control::default());
     let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
     drop(sender);
@@ -149,7 +158,9 @@ impl Way {
         let name = &interface.name;
         ensure!(interface.up, "interface {name} is down. Next step: ip link set {name} up");
         ensure!(interface.carrier, "interface {name} has no carrier. Next step: check the cable or the peer's end");
-        let own = interface.mac.ok_or_else(|| anyhow!("interface {name} is not Ethernet. Next step: name another with -i"))?;
+        let own = interface
+            .mac
+            .ok_or_else(|| anyhow!("interface {name} is not Ethernet. Next step: name another with -i"))?;
         let source = plan.source.or_else(|| interface.addresses.first().copied()).ok_or_else(|| {
             anyhow!("interface {name} has no IPv4 address. Next step: ip addr add ADDRESS dev {name}, or -S ADDRESS")
         })?;

@@ -134,7 +134,8 @@ mod tests {
     fn the_line_says_what_zmaps_says_and_more() {
         let ledger = Ledger { probes: 20_000, answers: 230, ended: 12, ..Ledger::default() };
         let state = Snapshot { ledger, open: 3, progress: 0.25, sweeping: true, ..Snapshot::default() };
-        let status = Status { bar: None, quiet: false, last_at: Duration::from_secs(9), last_probes: 10_000, last_answers: 100 };
+        let status =
+            Status { bar: None, quiet: false, last_at: Duration::from_secs(9), last_probes: 10_000, last_answers: 100 };
         assert_eq!(
             status.line(Duration::from_secs(10), Duration::from_secs(1), &state),
             "0:10 25% (0:30 left); send: 20000 10.0 Kp/s (2.0 Kp/s avg); recv: 230 130 p/s (23 p/s avg); open: 3; \

@@ -26,6 +26,7 @@ macro_rules! counters {
 }
 
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro makes public structs")]
 mod tests {
     counters! {
         /// Two.

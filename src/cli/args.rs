@@ -23,6 +23,7 @@ pub enum Command {
 
 /// `starling scan`.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
 unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything.
@@ -125,6 +126,10 @@ pub struct Scan {
     /// Wait so many seconds for a reply to a command.
     #[arg(long, value_name = "SECS", default_value_t = 15.0)]
     pub reply_timeout: f64,
+
+    /// Close a Parquet part after so many seconds; a crash loses at most the rows of that time.
+    #[arg(long, value_name = "SECS", default_value_t = 60.0)]
+    pub part_age: f64,
 
     /// Name in EHLO: a domain that resolves to the source address [default: the address, as in [198.18.0.1]].
     #[arg(long, value_name = "NAME")]

@@ -34,7 +34,12 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
     );
     let space = Space::new(addresses, services);
     ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
-    ensure!(args.shards > 0 && args.shard < args.shards, "--shard {} of --shards {}: shards are numbered from 0", args.shard, args.shards);
+    ensure!(
+        args.shards > 0 && args.shard < args.shards,
+        "--shard {} of --shards {}: shards are numbered from 0",
+        args.shard,
+        args.shards
+    );
     ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
     let seed = match args.seed {
         Some(seed) => seed,
@@ -70,6 +75,7 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
         },
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
         output: output(args)?,
+        part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
         described: serde_json::json!({
             "command_line": std::env::args().collect::<Vec<_>>(),

@@ -7,12 +7,7 @@
 use crate::nic::contract::{Config, Reason, Verdict};
 
 unsafe extern "C" {
-    fn starling_host_verdict(
-        data: *const u8,
-        len: u32,
-        config: *const Config,
-        reason: *mut u32,
-    ) -> i32;
+    fn starling_host_verdict(data: *const u8, len: u32, config: *const Config, reason: *mut u32) -> i32;
 }
 
 /// What becomes of an Ethernet frame (without frame check sequence), and why.
@@ -64,14 +59,8 @@ mod tests {
     fn contract_equals_the_header() {
         let field = |name: &str| format!("offsetof(struct starling_config, {name})");
         let mut expected = vec![
-            (
-                "sizeof(struct starling_config)".into(),
-                size_of::<Config>() as u64,
-            ),
-            (
-                "_Alignof(struct starling_config)".into(),
-                align_of::<Config>() as u64,
-            ),
+            ("sizeof(struct starling_config)".into(), size_of::<Config>() as u64),
+            ("_Alignof(struct starling_config)".into(), align_of::<Config>() as u64),
             (field("key"), offset_of!(Config, key) as u64),
             (field("address"), offset_of!(Config, address) as u64),
             (field("port_first"), offset_of!(Config, port_first) as u64),
@@ -86,10 +75,7 @@ mod tests {
             ("STARLING_VERDICT_DROP".into(), Verdict::Drop as u64),
         ];
         for &reason in Reason::ALL {
-            expected.push((
-                format!("STARLING_{}", reason.name().to_uppercase()),
-                reason as u64,
-            ));
+            expected.push((format!("STARLING_{}", reason.name().to_uppercase()), reason as u64));
         }
         expected.push(("STARLING_REASONS".into(), Reason::ALL.len() as u64));
         assert_eq!(header_facts(), expected);
@@ -112,17 +98,12 @@ mod tests {
         let cookie = u32::from_le_bytes([a, b, c, d]);
         let mut frame = [0; 54];
         frame[12..14].copy_from_slice(&[0x08, 0x00]);
-        frame[14..34].copy_from_slice(&[
-            0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1, 2, 3, 198, 18, 0, 1,
-        ]);
+        frame[14..34].copy_from_slice(&[0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 1, 2, 3, 198, 18, 0, 1]);
         frame[34..38].copy_from_slice(&[0, 25, 0xee, 0x48]);
         frame[46..48].copy_from_slice(&[0x50, 0x12]);
         frame[42..46].copy_from_slice(&cookie.wrapping_add(1).to_be_bytes());
         assert_eq!(verdict(&frame, &config), (Verdict::Up, Reason::UpSynAck));
         frame[42..46].copy_from_slice(&cookie.wrapping_add(2).to_be_bytes());
-        assert_eq!(
-            verdict(&frame, &config),
-            (Verdict::Drop, Reason::DropBadCookie)
-        );
+        assert_eq!(verdict(&frame, &config), (Verdict::Drop, Reason::DropBadCookie));
     }
 }

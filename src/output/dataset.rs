@@ -23,8 +23,23 @@ impl Dataset {
     /// for each table with its part without rows, and `views.sql`. From then on the dataset can be opened.
     ///
     /// Errors: the folder exists and is not empty; it cannot be created or written; its path is not UTF-8.
+    /// What it made before an error it removes again.
     pub fn create(path: &Path, start: UtcMicros) -> Result<Self> {
-        prepare(path)?;
+        let made_folder = prepare(path)?;
+        Self::fill(path, start).inspect_err(|_| {
+            // The first error is the one to report; what cannot be removed stays.
+            if made_folder {
+                let _ = fs::remove_dir_all(path);
+            } else {
+                for table in TABLES {
+                    let _ = fs::remove_dir_all(path.join(table.name));
+                }
+                let _ = fs::remove_file(path.join(views::FILE));
+            }
+        })
+    }
+
+    fn fill(path: &Path, start: UtcMicros) -> Result<Self> {
         let root = fs::canonicalize(path).map_err(Error::io("open", path))?;
         let Some(location) = root.to_str() else {
             return Err(Error::NotUtf8 { path: root });
@@ -55,16 +70,17 @@ impl Dataset {
     }
 }
 
-/// An empty folder at `path`.
-fn prepare(path: &Path) -> Result<()> {
+/// An empty folder at `path`; true if it was made for this.
+fn prepare(path: &Path) -> Result<bool> {
     match fs::metadata(path) {
         Ok(found) if !found.is_dir() => Err(Error::NotAFolder { path: path.to_owned() }),
         Ok(_) => match fs::read_dir(path).map_err(Error::io("open", path))?.next() {
             Some(_) => Err(Error::NotEmpty { path: path.to_owned() }),
-            None => Ok(()),
+            None => Ok(false),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir(path).map_err(Error::io("create the output folder", path))
+            fs::create_dir(path).map_err(Error::io("create the output folder", path))?;
+            Ok(true)
         }
         Err(error) => Err(Error::io("open", path)(error)),
     }

@@ -39,7 +39,7 @@ table! {
         port: u16,
         /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
         protocol: &'static str,
-        /// Last stage entered: `connect`, `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
+        /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,
         /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`,

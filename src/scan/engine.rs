@@ -7,14 +7,13 @@ use super::pace::Pace;
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
-use crate::nic::contract::ACK_WINDOW;
 use crate::record::Fact;
 use crate::record::row::Host;
 use crate::session::Context;
 use crate::targets::permute::{Permutation, Walk};
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
-use crate::tcp::cookie::{PortRange, cookie};
+use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
 use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
@@ -408,8 +407,7 @@ impl Engine {
     fn facts_of(&self, target: Target) -> Facts {
         let Target { address, port } = target;
         let source_port = self.config.ports.pick(self.config.key, address, port, 0);
-        let tuple =
-            Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port };
+        let tuple = Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port };
         let seq = cookie(self.config.key, tuple);
         #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
         let id = (seq >> 16) as u16 ^ seq as u16;

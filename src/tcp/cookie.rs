@@ -4,6 +4,10 @@
 use crate::base::keyed::Key;
 use crate::wire::Tuple;
 
+/// How far beyond cookie + 1 an acknowledgement may lie and still be of a connection of ours: what we say on one
+/// stays far below it.
+pub const ACK_WINDOW: u32 = 65_536;
+
 /// The sequence number of the SYN on `tuple`: low half of SipHash-1-3 over the twelve bytes remote address,
 /// local address, remote port, local port, each as on the wire.
 #[inline]

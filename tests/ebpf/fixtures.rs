@@ -1,9 +1,7 @@
 //! Frames by name, each with the reason it must get. Reasons are those of a configuration that forwards
 //! no refusals.
 
-use crate::frames::{
-    ACK, DONT_FRAGMENT, Datagram, ECE, FIN, MORE_FRAGMENTS, PSH, RST, SYN, Segment, icmp,
-};
+use crate::frames::{ACK, DONT_FRAGMENT, Datagram, ECE, FIN, MORE_FRAGMENTS, PSH, RST, SYN, Segment, icmp};
 use crate::oracle::cookie;
 use starling::nic::contract::{ACK_WINDOW, Config, Reason};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -22,41 +20,20 @@ fn local(config: &Config) -> SocketAddrV4 {
 /// What the server says with `flags`, acknowledging `beyond` bytes after our SYN.
 fn answer(config: &Config, flags: u8, beyond: u32) -> Segment {
     let to = local(config);
-    let ack = cookie(config, REMOTE, to)
-        .wrapping_add(1)
-        .wrapping_add(beyond);
-    Segment {
-        from: REMOTE,
-        to,
-        seq: SERVER_SEQ,
-        ack,
-        flags,
-        options: vec![],
-        data: vec![],
-    }
+    let ack = cookie(config, REMOTE, to).wrapping_add(1).wrapping_add(beyond);
+    Segment { from: REMOTE, to, seq: SERVER_SEQ, ack, flags, options: vec![], data: vec![] }
 }
 
 /// The SYN-ACK we hope for, with an MSS option.
 pub(crate) fn syn_ack(config: &Config) -> Segment {
-    Segment {
-        options: vec![2, 4, 5, 0xb4],
-        ..answer(config, SYN | ACK, 0)
-    }
+    Segment { options: vec![2, 4, 5, 0xb4], ..answer(config, SYN | ACK, 0) }
 }
 
 /// The SYN that we sent, `beyond` bytes on.
 fn probe(config: &Config, beyond: u32) -> Segment {
     let from = local(config);
     let seq = cookie(config, REMOTE, from).wrapping_add(beyond);
-    Segment {
-        from,
-        to: REMOTE,
-        seq,
-        ack: 0,
-        flags: SYN,
-        options: vec![],
-        data: vec![],
-    }
+    Segment { from, to: REMOTE, seq, ack: 0, flags: SYN, options: vec![], data: vec![] }
 }
 
 /// A router's message about `quoted`.
@@ -91,28 +68,12 @@ fn handshakes(config: &Config) -> Vec<Fixture> {
         ("syn-ack, data", with_data.frame(), Reason::UpSynAck),
         ("syn-ack, ece", with(SYN | ACK | ECE, 0), Reason::UpSynAck),
         ("syn-ack, fin", with(SYN | ACK | FIN, 0), Reason::UpSynAck),
-        (
-            "syn-ack, ack one short",
-            with(SYN | ACK, u32::MAX),
-            Reason::DropBadCookie,
-        ),
-        (
-            "syn-ack, ack one too far",
-            with(SYN | ACK, 1),
-            Reason::DropBadCookie,
-        ),
-        (
-            "syn-ack, ack in the window",
-            with(SYN | ACK, 1000),
-            Reason::DropBadCookie,
-        ),
+        ("syn-ack, ack one short", with(SYN | ACK, u32::MAX), Reason::DropBadCookie),
+        ("syn-ack, ack one too far", with(SYN | ACK, 1), Reason::DropBadCookie),
+        ("syn-ack, ack in the window", with(SYN | ACK, 1000), Reason::DropBadCookie),
         ("syn", with(SYN, 0), Reason::DropBadSegment),
         ("syn-rst", with(SYN | RST, 0), Reason::DropBadSegment),
-        (
-            "syn-rst-ack",
-            with(SYN | RST | ACK, 0),
-            Reason::DropBadSegment,
-        ),
+        ("syn-rst-ack", with(SYN | RST | ACK, 0), Reason::DropBadSegment),
     ]
 }
 
@@ -132,157 +93,48 @@ fn envelopes(config: &Config) -> Vec<Fixture> {
     let mut padded = syn_ack(config).frame();
     padded.resize(64, 0);
     vec![
-        (
-            "802.1Q tag",
-            varied(&|d| d.tags = vec![0x8100]),
-            Reason::UpSynAck,
-        ),
-        (
-            "802.1ad tag",
-            varied(&|d| d.tags = vec![0x88a8]),
-            Reason::UpSynAck,
-        ),
-        (
-            "two tags",
-            varied(&|d| d.tags = vec![0x88a8, 0x8100]),
-            Reason::PassOther,
-        ),
-        (
-            "ip options, 4 bytes",
-            varied(&|d| d.options = vec![1; 4]),
-            Reason::UpSynAck,
-        ),
-        (
-            "ip options, 40 bytes",
-            varied(&|d| d.options = vec![1; 40]),
-            Reason::UpSynAck,
-        ),
-        (
-            "tag and ip options",
-            varied(&|d| (d.tags, d.options) = (vec![0x8100], vec![1; 8])),
-            Reason::UpSynAck,
-        ),
+        ("802.1Q tag", varied(&|d| d.tags = vec![0x8100]), Reason::UpSynAck),
+        ("802.1ad tag", varied(&|d| d.tags = vec![0x88a8]), Reason::UpSynAck),
+        ("two tags", varied(&|d| d.tags = vec![0x88a8, 0x8100]), Reason::PassOther),
+        ("ip options, 4 bytes", varied(&|d| d.options = vec![1; 4]), Reason::UpSynAck),
+        ("ip options, 40 bytes", varied(&|d| d.options = vec![1; 40]), Reason::UpSynAck),
+        ("tag and ip options", varied(&|d| (d.tags, d.options) = (vec![0x8100], vec![1; 8])), Reason::UpSynAck),
         ("padding", padded, Reason::UpSynAck),
-        (
-            "may be fragmented",
-            varied(&|d| d.fragment = 0),
-            Reason::UpSynAck,
-        ),
-        (
-            "first fragment",
-            varied(&|d| d.fragment = MORE_FRAGMENTS),
-            Reason::PassFragment,
-        ),
-        (
-            "middle fragment",
-            varied(&|d| d.fragment = MORE_FRAGMENTS | 185),
-            Reason::PassFragment,
-        ),
-        (
-            "last fragment",
-            varied(&|d| d.fragment = 1),
-            Reason::PassFragment,
-        ),
-        (
-            "last fragment, far",
-            varied(&|d| d.fragment = DONT_FRAGMENT | 0x1fff),
-            Reason::PassFragment,
-        ),
-        (
-            "fragment to another",
-            varied(&|d| (d.fragment, d.to) = (1, other_address)),
-            Reason::PassFragment,
-        ),
-        (
-            "other address",
-            varied(&|d| d.to = other_address),
-            Reason::PassNotOurs,
-        ),
+        ("may be fragmented", varied(&|d| d.fragment = 0), Reason::UpSynAck),
+        ("first fragment", varied(&|d| d.fragment = MORE_FRAGMENTS), Reason::PassFragment),
+        ("middle fragment", varied(&|d| d.fragment = MORE_FRAGMENTS | 185), Reason::PassFragment),
+        ("last fragment", varied(&|d| d.fragment = 1), Reason::PassFragment),
+        ("last fragment, far", varied(&|d| d.fragment = DONT_FRAGMENT | 0x1fff), Reason::PassFragment),
+        ("fragment to another", varied(&|d| (d.fragment, d.to) = (1, other_address)), Reason::PassFragment),
+        ("other address", varied(&|d| d.to = other_address), Reason::PassNotOurs),
         ("other port", to(25), Reason::PassNotOurs),
-        (
-            "port below the first",
-            to(config.port_first - 1),
-            Reason::PassNotOurs,
-        ),
+        ("port below the first", to(config.port_first - 1), Reason::PassNotOurs),
         ("first port", to(config.port_first), Reason::UpSynAck),
         ("last port", to(config.port_last), Reason::UpSynAck),
-        (
-            "port beyond the last",
-            to(config.port_last + 1),
-            Reason::PassNotOurs,
-        ),
+        ("port beyond the last", to(config.port_last + 1), Reason::PassNotOurs),
     ]
 }
 
 fn segments(config: &Config) -> Vec<Fixture> {
     let with = |flags, beyond| answer(config, flags, beyond).frame();
-    let refusal = |beyond| {
-        Segment {
-            seq: 0,
-            ..answer(config, RST | ACK, beyond)
-        }
-        .frame()
-    };
-    let data = |beyond| {
-        Segment {
-            data: b"220 mx\r\n".to_vec(),
-            ..answer(config, PSH | ACK, beyond)
-        }
-        .frame()
-    };
-    let bare_reset = Segment {
-        seq: 0,
-        ack: 0,
-        ..answer(config, RST, 0)
-    }
-    .frame();
+    let refusal = |beyond| Segment { seq: 0, ..answer(config, RST | ACK, beyond) }.frame();
+    let data = |beyond| Segment { data: b"220 mx\r\n".to_vec(), ..answer(config, PSH | ACK, beyond) }.frame();
+    let bare_reset = Segment { seq: 0, ack: 0, ..answer(config, RST, 0) }.frame();
     vec![
         ("rst-ack refusing", refusal(0), Reason::DropClosed),
         ("rst-ack, sequence 0, later", refusal(5), Reason::UpSegment),
-        (
-            "rst-ack, sequence 0, beyond",
-            refusal(ACK_WINDOW + 1),
-            Reason::DropBadSegment,
-        ),
-        (
-            "rst-ack, of a connection",
-            with(RST | ACK, 0),
-            Reason::UpSegment,
-        ),
-        (
-            "rst-ack, end of window",
-            with(RST | ACK, ACK_WINDOW),
-            Reason::UpSegment,
-        ),
-        (
-            "rst-ack, beyond",
-            with(RST | ACK, ACK_WINDOW + 1),
-            Reason::DropBadSegment,
-        ),
-        (
-            "rst-ack, before",
-            with(RST | ACK, u32::MAX),
-            Reason::DropBadSegment,
-        ),
+        ("rst-ack, sequence 0, beyond", refusal(ACK_WINDOW + 1), Reason::DropBadSegment),
+        ("rst-ack, of a connection", with(RST | ACK, 0), Reason::UpSegment),
+        ("rst-ack, end of window", with(RST | ACK, ACK_WINDOW), Reason::UpSegment),
+        ("rst-ack, beyond", with(RST | ACK, ACK_WINDOW + 1), Reason::DropBadSegment),
+        ("rst-ack, before", with(RST | ACK, u32::MAX), Reason::DropBadSegment),
         ("rst", with(RST, 0), Reason::UpSegment),
         ("rst, all zero", bare_reset, Reason::UpSegment),
-        (
-            "rst, foreign ack field",
-            with(RST, 1 << 20),
-            Reason::UpSegment,
-        ),
+        ("rst, foreign ack field", with(RST, 1 << 20), Reason::UpSegment),
         ("data, nothing said yet", data(0), Reason::UpSegment),
         ("data, end of window", data(ACK_WINDOW), Reason::UpSegment),
-        (
-            "data, beyond the window",
-            data(ACK_WINDOW + 1),
-            Reason::DropBadSegment,
-        ),
-        (
-            "data, syn not acknowledged",
-            data(u32::MAX),
-            Reason::DropBadSegment,
-        ),
+        ("data, beyond the window", data(ACK_WINDOW + 1), Reason::DropBadSegment),
+        ("data, syn not acknowledged", data(u32::MAX), Reason::DropBadSegment),
         ("ack", with(ACK, 6), Reason::UpSegment),
         ("fin-ack", with(FIN | ACK, 6), Reason::UpSegment),
         ("fin", with(FIN, 6), Reason::DropBadSegment),
@@ -301,62 +153,18 @@ fn malformed(config: &Config) -> Vec<Fixture> {
     };
     vec![
         ("ip version 6", patched(&[(14, 0x65)]), Reason::PassOther),
-        (
-            "ip header of 16 bytes",
-            patched(&[(14, 0x44)]),
-            Reason::PassOther,
-        ),
-        (
-            "ip header of 0 bytes",
-            patched(&[(14, 0x40)]),
-            Reason::PassOther,
-        ),
-        (
-            "ip header beyond the datagram",
-            patched(&[(14, 0x4f)]),
-            Reason::PassOther,
-        ),
-        (
-            "ip length beyond the frame",
-            patched(&[(17, 45)]),
-            Reason::PassOther,
-        ),
-        (
-            "ip length far beyond the frame",
-            patched(&[(16, 255), (17, 255)]),
-            Reason::PassOther,
-        ),
-        (
-            "ip length below its header",
-            patched(&[(17, 19)]),
-            Reason::PassOther,
-        ),
+        ("ip header of 16 bytes", patched(&[(14, 0x44)]), Reason::PassOther),
+        ("ip header of 0 bytes", patched(&[(14, 0x40)]), Reason::PassOther),
+        ("ip header beyond the datagram", patched(&[(14, 0x4f)]), Reason::PassOther),
+        ("ip length beyond the frame", patched(&[(17, 45)]), Reason::PassOther),
+        ("ip length far beyond the frame", patched(&[(16, 255), (17, 255)]), Reason::PassOther),
+        ("ip length below its header", patched(&[(17, 19)]), Reason::PassOther),
         ("ip length zero", patched(&[(17, 0)]), Reason::PassOther),
-        (
-            "tcp header of 16 bytes",
-            patched(&[(46, 0x40)]),
-            Reason::DropBadSegment,
-        ),
-        (
-            "tcp header of 0 bytes",
-            patched(&[(46, 0)]),
-            Reason::DropBadSegment,
-        ),
-        (
-            "tcp header without its options",
-            patched(&[(46, 0x50)]),
-            Reason::UpSynAck,
-        ),
-        (
-            "tcp header beyond the datagram",
-            patched(&[(46, 0x70)]),
-            Reason::DropBadSegment,
-        ),
-        (
-            "tcp header of 60 bytes",
-            patched(&[(46, 0xf0)]),
-            Reason::DropBadSegment,
-        ),
+        ("tcp header of 16 bytes", patched(&[(46, 0x40)]), Reason::DropBadSegment),
+        ("tcp header of 0 bytes", patched(&[(46, 0)]), Reason::DropBadSegment),
+        ("tcp header without its options", patched(&[(46, 0x50)]), Reason::UpSynAck),
+        ("tcp header beyond the datagram", patched(&[(46, 0x70)]), Reason::DropBadSegment),
+        ("tcp header of 60 bytes", patched(&[(46, 0xf0)]), Reason::DropBadSegment),
     ]
 }
 
@@ -376,26 +184,10 @@ fn icmp_messages(config: &Config) -> Vec<Fixture> {
         ("echo reply", kind(0), Reason::PassOther),
         ("redirect", kind(5), Reason::PassOther),
         ("echo request", kind(8), Reason::PassOther),
-        (
-            "unreachable, tag",
-            varied(&|d| d.tags = vec![0x8100]),
-            Reason::DropIcmp,
-        ),
-        (
-            "unreachable, ip options",
-            varied(&|d| d.options = vec![1; 12]),
-            Reason::DropIcmp,
-        ),
-        (
-            "unreachable, fragment",
-            varied(&|d| d.fragment = MORE_FRAGMENTS),
-            Reason::PassFragment,
-        ),
-        (
-            "unreachable to another",
-            varied(&|d| d.to = other_address),
-            Reason::PassNotOurs,
-        ),
+        ("unreachable, tag", varied(&|d| d.tags = vec![0x8100]), Reason::DropIcmp),
+        ("unreachable, ip options", varied(&|d| d.options = vec![1; 12]), Reason::DropIcmp),
+        ("unreachable, fragment", varied(&|d| d.fragment = MORE_FRAGMENTS), Reason::PassFragment),
+        ("unreachable to another", varied(&|d| d.to = other_address), Reason::PassNotOurs),
     ]
 }
 
@@ -428,96 +220,24 @@ fn icmp_quotes(config: &Config) -> Vec<Fixture> {
         message(config, 3, &quoted).frame()
     };
     vec![
-        (
-            "quote of the window's end",
-            beyond(ACK_WINDOW),
-            Reason::DropIcmp,
-        ),
-        (
-            "quote beyond the window",
-            beyond(ACK_WINDOW + 1),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote before the cookie",
-            beyond(u32::MAX),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote with ip options",
-            varied(&|q| q.options = vec![1; 40]),
-            Reason::DropIcmp,
-        ),
-        (
-            "quote of eight bytes",
-            varied(&|q| q.payload.truncate(8)),
-            Reason::DropIcmp,
-        ),
-        (
-            "quote of seven bytes",
-            varied(&|q| q.payload.truncate(7)),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of a first fragment",
-            varied(&|q| q.fragment = MORE_FRAGMENTS),
-            Reason::DropIcmp,
-        ),
-        (
-            "quote of a later fragment",
-            varied(&|q| q.fragment = 3),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of udp",
-            varied(&|q| q.protocol = 17),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote with a rewritten length",
-            patched(3, 0xff),
-            Reason::DropIcmp,
-        ),
-        (
-            "quote of ip version 6",
-            patched(0, 0x65),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote with a header of 16 bytes",
-            short_header,
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote with a header beyond the message",
-            patched(0, 0x4f),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of another destination",
-            patched(19, 9),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of another address",
-            from(config.address + 1, LOCAL_PORT),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of another port",
-            from(config.address, config.port_first - 1),
-            Reason::PassNotOurs,
-        ),
-        (
-            "quote of the last port",
-            from(config.address, config.port_last),
-            Reason::DropIcmp,
-        ),
-        (
-            "no quote",
-            message(config, 3, &[]).frame(),
-            Reason::PassNotOurs,
-        ),
+        ("quote of the window's end", beyond(ACK_WINDOW), Reason::DropIcmp),
+        ("quote beyond the window", beyond(ACK_WINDOW + 1), Reason::PassNotOurs),
+        ("quote before the cookie", beyond(u32::MAX), Reason::PassNotOurs),
+        ("quote with ip options", varied(&|q| q.options = vec![1; 40]), Reason::DropIcmp),
+        ("quote of eight bytes", varied(&|q| q.payload.truncate(8)), Reason::DropIcmp),
+        ("quote of seven bytes", varied(&|q| q.payload.truncate(7)), Reason::PassNotOurs),
+        ("quote of a first fragment", varied(&|q| q.fragment = MORE_FRAGMENTS), Reason::DropIcmp),
+        ("quote of a later fragment", varied(&|q| q.fragment = 3), Reason::PassNotOurs),
+        ("quote of udp", varied(&|q| q.protocol = 17), Reason::PassNotOurs),
+        ("quote with a rewritten length", patched(3, 0xff), Reason::DropIcmp),
+        ("quote of ip version 6", patched(0, 0x65), Reason::PassNotOurs),
+        ("quote with a header of 16 bytes", short_header, Reason::PassNotOurs),
+        ("quote with a header beyond the message", patched(0, 0x4f), Reason::PassNotOurs),
+        ("quote of another destination", patched(19, 9), Reason::PassNotOurs),
+        ("quote of another address", from(config.address + 1, LOCAL_PORT), Reason::PassNotOurs),
+        ("quote of another port", from(config.address, config.port_first - 1), Reason::PassNotOurs),
+        ("quote of the last port", from(config.address, config.port_last), Reason::DropIcmp),
+        ("no quote", message(config, 3, &[]).frame(), Reason::PassNotOurs),
     ]
 }
 
@@ -527,13 +247,7 @@ fn other_protocols(config: &Config) -> Vec<Fixture> {
         frame[12..14].copy_from_slice(&kind.to_be_bytes());
         frame
     };
-    let protocol = |protocol| {
-        Datagram {
-            protocol,
-            ..syn_ack(config).datagram()
-        }
-        .frame()
-    };
+    let protocol = |protocol| Datagram { protocol, ..syn_ack(config).datagram() }.frame();
     let mut ipv6 = with_type(0x86dd);
     ipv6[14] = 0x60;
     vec![
@@ -543,10 +257,6 @@ fn other_protocols(config: &Config) -> Vec<Fixture> {
         ("udp", protocol(17), Reason::PassOther),
         ("sctp", protocol(132), Reason::PassOther),
         ("igmp", protocol(2), Reason::PassOther),
-        (
-            "ethernet header alone",
-            syn_ack(config).frame()[..14].to_vec(),
-            Reason::PassOther,
-        ),
+        ("ethernet header alone", syn_ack(config).frame()[..14].to_vec(), Reason::PassOther),
     ]
 }

@@ -67,21 +67,8 @@ pub(crate) struct Datagram {
 
 impl Datagram {
     /// Without tags and options, not a fragment. The ports of `from` and `to` are not looked at.
-    pub(crate) fn new(
-        from: SocketAddrV4,
-        to: SocketAddrV4,
-        protocol: u8,
-        payload: Vec<u8>,
-    ) -> Self {
-        Self {
-            tags: vec![],
-            from,
-            to,
-            protocol,
-            fragment: DONT_FRAGMENT,
-            options: vec![],
-            payload,
-        }
+    pub(crate) fn new(from: SocketAddrV4, to: SocketAddrV4, protocol: u8, payload: Vec<u8>) -> Self {
+        Self { tags: vec![], from, to, protocol, fragment: DONT_FRAGMENT, options: vec![], payload }
     }
 
     /// Header and payload.
@@ -89,11 +76,7 @@ impl Datagram {
         let words = 5 + u8::try_from(self.options.len() / 4).expect("at most ten words of options");
         let total = 20 + self.options.len() + self.payload.len();
         let mut bytes = vec![0x40 | words, 0];
-        bytes.extend(
-            u16::try_from(total)
-                .expect("a datagram has at most 65,535 bytes")
-                .to_be_bytes(),
-        );
+        bytes.extend(u16::try_from(total).expect("a datagram has at most 65,535 bytes").to_be_bytes());
         bytes.extend([0x12, 0x34]);
         bytes.extend(self.fragment.to_be_bytes());
         bytes.extend([64, self.protocol, 0, 0]);

@@ -16,20 +16,13 @@ const KEY: Key = Key([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344]);
 
 /// 198.18.0.1, ports 61000 to 65000.
 fn config(flags: u32) -> Config {
-    Config {
-        flags,
-        ..Config::new(KEY, 0xc612_0001, 61_000, 65_000)
-    }
+    Config { flags, ..Config::new(KEY, 0xc612_0001, 61_000, 65_000) }
 }
 
 /// What host and oracle say, which must be the same.
 fn judge(frame: &[u8], config: &Config) -> (Verdict, Reason) {
     let judged = verdict(frame, config);
-    assert_eq!(
-        judged,
-        oracle::expected(frame, config),
-        "verdict.h, oracle: {config:x?} {frame:02x?}"
-    );
+    assert_eq!(judged, oracle::expected(frame, config), "verdict.h, oracle: {config:x?} {frame:02x?}");
     judged
 }
 
@@ -42,11 +35,7 @@ fn all_judge(kernel: &mut Kernel<'_>, frame: &[u8], config: &Config) -> (Verdict
             Verdict::Up => Action::Redirect,
             Verdict::Drop => Action::Drop,
         };
-        assert_eq!(
-            kernel.run(frame),
-            (action, vec![(reason, 1)]),
-            "kernel: {config:x?} {frame:02x?}"
-        );
+        assert_eq!(kernel.run(frame), (action, vec![(reason, 1)]), "kernel: {config:x?} {frame:02x?}");
     }
     (verdict, reason)
 }
@@ -80,10 +69,7 @@ fn a_truncated_frame_is_the_hosts() {
             let judged = all_judge(kernel, &frame[..length], &config);
             assert_eq!(judged, (Verdict::Pass, Reason::PassOther), "{length} bytes");
         }
-        assert_eq!(
-            all_judge(kernel, &frame, &config),
-            (Verdict::Up, Reason::UpSynAck)
-        );
+        assert_eq!(all_judge(kernel, &frame, &config), (Verdict::Up, Reason::UpSynAck));
     });
 }
 
@@ -102,17 +88,9 @@ fn a_truncated_segment_to_our_port_is_dropped() {
                 0..4 => (Verdict::Pass, Reason::PassOther),
                 _ => (Verdict::Drop, Reason::DropBadSegment),
             };
-            assert_eq!(
-                all_judge(kernel, &frame, &config),
-                expected,
-                "{length} bytes"
-            );
+            assert_eq!(all_judge(kernel, &frame, &config), expected, "{length} bytes");
             frame.extend(&whole.payload[length..]); // now the rest is padding, and still not read
-            assert_eq!(
-                all_judge(kernel, &frame, &config),
-                expected,
-                "{length} bytes and padding"
-            );
+            assert_eq!(all_judge(kernel, &frame, &config), expected, "{length} bytes and padding");
         }
     });
 }
@@ -134,17 +112,9 @@ fn a_truncated_quote_is_the_hosts() {
                 _ => Reason::DropIcmp,
             };
             let mut frame = cut.frame();
-            assert_eq!(
-                all_judge(kernel, &frame, &config).1,
-                expected,
-                "{length} bytes"
-            );
+            assert_eq!(all_judge(kernel, &frame, &config).1, expected, "{length} bytes");
             frame.extend(&whole.payload[length..]); // padding, not read
-            assert_eq!(
-                all_judge(kernel, &frame, &config).1,
-                expected,
-                "{length} and padding"
-            );
+            assert_eq!(all_judge(kernel, &frame, &config).1, expected, "{length} and padding");
         }
     });
 }
@@ -172,18 +142,10 @@ fn random_frames_are_judged_alike() {
     let mut random = random::Random::new(0x5374_6172_6c69_6e67);
     let mut reached = vec![0_usize; Reason::ALL.len()];
     for flags in 0..4 {
-        for (port_first, port_last) in [
-            (61_000, 65_535),
-            (0, 65_535),
-            (40_000, 40_000),
-            (50_000, 40_000),
-        ] {
+        for (port_first, port_last) in [(61_000, 65_535), (0, 65_535), (40_000, 40_000), (50_000, 40_000)] {
             let key = Key([random.next(), random.next()]);
             let address = random.next_u32();
-            let config = Config {
-                flags,
-                ..Config::new(key, address, port_first, port_last)
-            };
+            let config = Config { flags, ..Config::new(key, address, port_first, port_last) };
             with_program(&config, |kernel| {
                 kernel.place_socket(0);
                 for _ in 0..FRAMES_PER_CONFIG {
@@ -198,12 +160,7 @@ fn random_frames_are_judged_alike() {
         println!("{:>8} {}", count, reason.name());
         match reason {
             Reason::DropNoSocket => assert_eq!(count, 0),
-            _ => assert!(
-                count >= 200,
-                "{} of the frames were {}",
-                count,
-                reason.name()
-            ),
+            _ => assert!(count >= 200, "{} of the frames were {}", count, reason.name()),
         }
     }
 }
@@ -212,21 +169,11 @@ fn random_frames_are_judged_alike() {
 #[test]
 #[ignore = "prints timings"]
 fn time_per_frame() {
-    const SHOWN: [&str; 6] = [
-        "syn-ack",
-        "syn-ack, ack one short",
-        "other port",
-        "other address",
-        "udp",
-        "unreachable",
-    ];
+    const SHOWN: [&str; 6] = ["syn-ack", "syn-ack, ack one short", "other port", "other address", "udp", "unreachable"];
     let config = config(0);
     with_program(&config, |kernel| {
         kernel.place_socket(0);
-        for (name, frame, reason) in fixtures::all(&config)
-            .into_iter()
-            .filter(|(name, ..)| SHOWN.contains(name))
-        {
+        for (name, frame, reason) in fixtures::all(&config).into_iter().filter(|(name, ..)| SHOWN.contains(name)) {
             let time = (0..5).map(|_| kernel.test_run(&frame, 2_000_000).1).min();
             println!("{name:<24} {:<16} {time:?}", reason.name());
         }

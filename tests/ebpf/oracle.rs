@@ -46,8 +46,7 @@ fn reason(frame: &[u8], config: &Config) -> Reason {
 
 fn ethernet_payload(frame: &[u8]) -> Option<&[u8]> {
     match frame.get(12..)? {
-        [0x81, 0x00, _, _, 0x08, 0x00, payload @ ..]
-        | [0x88, 0xa8, _, _, 0x08, 0x00, payload @ ..] => Some(payload),
+        [0x81, 0x00, _, _, 0x08, 0x00, payload @ ..] | [0x88, 0xa8, _, _, 0x08, 0x00, payload @ ..] => Some(payload),
         [0x08, 0x00, payload @ ..] => Some(payload),
         _ => None,
     }
@@ -116,9 +115,7 @@ fn segment(datagram: &Datagram<'_>, config: &Config) -> Reason {
         (true, false, true) => Reason::DropBadCookie,
         (true, _, _) => Reason::DropBadSegment,
         (false, true, false) => Reason::UpSegment,
-        (false, true, true) if seq == 0 && ack == first && config.flags & FORWARD_CLOSED != 0 => {
-            Reason::UpClosed
-        }
+        (false, true, true) if seq == 0 && ack == first && config.flags & FORWARD_CLOSED != 0 => Reason::UpClosed,
         (false, true, true) if seq == 0 && ack == first => Reason::DropClosed,
         (false, _, true) if in_window => Reason::UpSegment,
         _ => Reason::DropBadSegment,

@@ -45,27 +45,12 @@ impl Random {
     /// An answer of some server to some probe, with any flags, acknowledging near the window's ends.
     fn answer(&mut self, config: &Config) -> Datagram {
         let (from, to) = (self.remote(), self.local(config));
-        let ack = cookie(config, from, to)
-            .wrapping_add(1)
-            .wrapping_add(self.distance());
+        let ack = cookie(config, from, to).wrapping_add(1).wrapping_add(self.distance());
         let seq = self.pick(&[0, 0, 1, 0xffff_ffff, 0x1234_5678]);
-        let flags = self.pick(&[
-            0x12, 0x12, 0x12, 0x10, 0x14, 0x14, 0x14, 0x18, 0x04, 0x11, 0x02, 0x16, 0x06, 0x00,
-        ]);
+        let flags = self.pick(&[0x12, 0x12, 0x12, 0x10, 0x14, 0x14, 0x14, 0x18, 0x04, 0x11, 0x02, 0x16, 0x06, 0x00]);
         let (options, data) = (self.words(), self.below(40));
         let data = self.bytes(data);
-        self.envelope(
-            Segment {
-                from,
-                to,
-                seq,
-                ack,
-                flags,
-                options,
-                data,
-            }
-            .datagram(),
-        )
+        self.envelope(Segment { from, to, seq, ack, flags, options, data }.datagram())
     }
 
     /// An ICMP message that quotes some segment that we can have sent, or nearly so.
@@ -73,16 +58,7 @@ impl Random {
         let (from, to) = (self.local(config), self.remote());
         let seq = cookie(config, to, from).wrapping_add(self.distance());
         let (options, ack) = (self.words(), self.next_u32());
-        let quoted = Segment {
-            from,
-            to,
-            seq,
-            ack,
-            flags: 0x02,
-            options,
-            data: vec![],
-        }
-        .datagram();
+        let quoted = Segment { from, to, seq, ack, flags: 0x02, options, data: vec![] }.datagram();
         let mut quoted = self.envelope(quoted).bytes();
         if self.below(4) == 0 {
             quoted.truncate(28 + self.below(12));
@@ -97,12 +73,7 @@ impl Random {
     fn envelope(&mut self, mut datagram: Datagram) -> Datagram {
         datagram.options = self.words();
         if self.below(6) == 0 {
-            datagram.tags = self.pick(&[
-                vec![0x8100],
-                vec![0x8100],
-                vec![0x88a8],
-                vec![0x88a8, 0x8100],
-            ]);
+            datagram.tags = self.pick(&[vec![0x8100], vec![0x8100], vec![0x88a8], vec![0x88a8, 0x8100]]);
         }
         if self.below(10) == 0 {
             datagram.fragment = self.pick(&[0, 0x8000, 0x2000, 1, 0x2001, 0x1fff]);
@@ -118,9 +89,7 @@ impl Random {
         let headers = self.below(frame.len().min(90));
         match self.below(6) {
             0 => frame[headers] ^= 1 << self.below(8),
-            1 => {
-                frame[headers] = self.pick(&[0, 1, 0x40, 0x44, 0x45, 0x46, 0x4f, 0x50, 0xf0, 0xff])
-            }
+            1 => frame[headers] = self.pick(&[0, 1, 0x40, 0x44, 0x45, 0x46, 0x4f, 0x50, 0xf0, 0xff]),
             2 => frame[headers] = self.bytes(1)[0],
             3 => frame.truncate(self.below(frame.len() + 1)),
             4 => {
@@ -136,55 +105,27 @@ impl Random {
     fn bend_length(&mut self, frame: &mut [u8]) {
         if let Some(total) = frame.len().checked_sub(14).filter(|&total| total >= 4) {
             let total = (total + 2).saturating_sub(self.below(30));
-            frame[16..18].copy_from_slice(
-                &u16::try_from(total)
-                    .expect("frames here are short")
-                    .to_be_bytes(),
-            );
+            frame[16..18].copy_from_slice(&u16::try_from(total).expect("frames here are short").to_be_bytes());
         }
     }
 
     fn remote(&mut self) -> SocketAddrV4 {
-        SocketAddrV4::new(
-            Ipv4Addr::from_bits(self.next_u32()),
-            (self.next() & 0xffff) as u16,
-        )
+        SocketAddrV4::new(Ipv4Addr::from_bits(self.next_u32()), (self.next() & 0xffff) as u16)
     }
 
     /// Our address; a port in or next to our range.
     fn local(&mut self, config: &Config) -> SocketAddrV4 {
         let (first, last) = (config.port_first, config.port_last);
-        let inside = first
-            .saturating_add((self.next() % (u64::from(last.saturating_sub(first)) + 1)) as u16);
-        let port = self.pick(&[
-            first,
-            last,
-            inside,
-            inside,
-            inside,
-            inside,
-            first.wrapping_sub(1),
-            last.wrapping_add(1),
-        ]);
+        let inside = first.saturating_add((self.next() % (u64::from(last.saturating_sub(first)) + 1)) as u16);
+        let port =
+            self.pick(&[first, last, inside, inside, inside, inside, first.wrapping_sub(1), last.wrapping_add(1)]);
         SocketAddrV4::new(Ipv4Addr::from_bits(config.address), port)
     }
 
     fn distance(&mut self) -> u32 {
         let inside = self.next_u32() % ACK_WINDOW;
         let any = self.next_u32();
-        self.pick(&[
-            0,
-            0,
-            0,
-            0,
-            1,
-            u32::MAX,
-            inside,
-            ACK_WINDOW - 1,
-            ACK_WINDOW,
-            ACK_WINDOW + 1,
-            any,
-        ])
+        self.pick(&[0, 0, 0, 0, 1, u32::MAX, inside, ACK_WINDOW - 1, ACK_WINDOW, ACK_WINDOW + 1, any])
     }
 
     /// Options: up to 40 bytes, a multiple of four, most often none.

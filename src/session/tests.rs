@@ -1,0 +1,200 @@
+//! Names in rows, and conversations against a scripted server whose TLS is rustls' own.
+
+use super::*;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection};
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/p256.der");
+const KEY: &[u8] = include_bytes!("../../tests/data/p256.key.der");
+
+fn context() -> Context {
+    Context::new(tls::Client::new().expect("a client"), Identity { ehlo: "[198.18.0.1]".into() })
+}
+
+fn tls_server() -> ServerConnection {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::try_from(KEY.to_vec()).expect("a key");
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![CERTIFICATE.to_vec().into()], key)
+        .expect("a certificate");
+    ServerConnection::new(Arc::new(config)).expect("a server")
+}
+
+/// A server that answers line by line: `(line begins with, reply)`. `STARTTLS` with a reply of `220` or `OK`
+/// begins TLS.
+struct Server {
+    replies: &'static [(&'static str, &'static str)],
+    tls: Option<ServerConnection>,
+    heard: Vec<String>,
+}
+
+impl Server {
+    fn answer(&mut self, line: &str) -> String {
+        self.heard.push(line.to_owned());
+        let reply = self.replies.iter().find(|(start, _)| line.contains(start)).map_or("", |(_, reply)| *reply);
+        reply.replace("TAG", line.split(' ').next().unwrap_or_default())
+    }
+
+    /// Takes what the client sent and gives what goes back.
+    fn receive(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Some(mut tls) = self.tls.take() else {
+            let line = String::from_utf8_lossy(bytes).trim_end().to_owned();
+            if line.is_empty() {
+                return out;
+            }
+            let reply = self.answer(&line);
+            if line.contains("STARTTLS") && (reply.starts_with("220") || reply.contains(" OK")) {
+                self.tls = Some(tls_server());
+            }
+            return reply.into_bytes();
+        };
+        while !bytes.is_empty() {
+            tls.read_tls(&mut bytes).expect("memory");
+            if tls.process_new_packets().is_err() {
+                break;
+            }
+        }
+        let mut plain = Vec::new();
+        let _ = tls.reader().read_to_end(&mut plain);
+        for line in String::from_utf8_lossy(&plain).lines() {
+            let reply = self.answer(line);
+            tls.writer().write_all(reply.as_bytes()).expect("memory");
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut out).expect("memory");
+        }
+        self.tls = Some(tls);
+        out
+    }
+}
+
+/// Holds the conversation to its end, server bytes in pieces of `piece`.
+fn converse(protocol: Protocol, greeting: &str, server: &mut Server, piece: usize) -> Session {
+    let context = context();
+    let mut to_server = Vec::new();
+    let mut session = Session::open(&context, protocol, 1, Instant::ZERO, &mut to_server);
+    let mut to_client = greeting.as_bytes().to_vec();
+    for round in 1..200 {
+        let now = Instant::from_nanos(round);
+        for bytes in to_client.chunks(piece) {
+            session.receive(&context, now, bytes, &mut to_server);
+        }
+        let sent = std::mem::take(&mut to_server);
+        to_client = server.receive(&sent);
+        if session.finished() || (sent.is_empty() && to_client.is_empty()) {
+            break;
+        }
+    }
+    session
+}
+
+const SMTP: &[(&str, &str)] =
+    &[("EHLO", "250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n"), ("STARTTLS", "220 go\r\n"), ("QUIT", "221 bye\r\n")];
+
+#[test]
+fn starttls_is_walked_through_to_the_goodbye_at_any_split() {
+    for piece in [1, 3, 100_000] {
+        let mut server = Server { replies: SMTP, tls: None, heard: Vec::new() };
+        let session = converse(Protocol::Smtp, "220 mx\r\n", &mut server, piece);
+        assert!(session.finished());
+        assert_eq!(server.heard, ["EHLO [198.18.0.1]", "STARTTLS", "EHLO [198.18.0.1]", "QUIT"]);
+        assert_eq!((session.stage(), session.outcome(Cause::Finished)), (Stage::Done, (Outcome::Complete, None)));
+        let findings = session.findings().expect("a dialogue");
+        assert_eq!((&findings.before.auth, &findings.after.auth), (&vec!["PLAIN".into()], &vec!["PLAIN".into()]));
+        assert_eq!((findings.upgrade.offered, findings.upgrade.accepted), (Some(true), Some(true)));
+        let facts = session.tls_facts().expect("TLS was begun");
+        assert_eq!((facts.version, facts.chain), (Some("TLSv1.3"), vec![CERTIFICATE.to_vec()]));
+        let times = session.times();
+        assert!(times.greeting < times.tls_started && times.tls_started < times.tls_done);
+    }
+}
+
+#[test]
+fn direct_tls_speaks_inside_only() {
+    let replies =
+        &[("CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nTAG OK\r\n"), ("LOGOUT", "* BYE\r\nTAG OK\r\n")];
+    let mut tls = tls_server();
+    tls.writer().write_all(b"* OK hi\r\n").expect("memory");
+    let mut server = Server { replies, tls: Some(tls), heard: Vec::new() };
+    let session = converse(Protocol::Imaps, "", &mut server, 11);
+    assert_eq!(session.outcome(Cause::Finished), (Outcome::Complete, None));
+    let findings = session.findings().expect("a dialogue");
+    assert_eq!(
+        (&findings.after.list[..], findings.before.asked),
+        (&["IMAP4rev1".into(), "AUTH=PLAIN".into()][..], false)
+    );
+
+    let mut server = Server { replies: &[], tls: Some(tls_server()), heard: Vec::new() };
+    let session = converse(Protocol::Https, "", &mut server, 1_000);
+    assert_eq!((session.stage(), session.outcome(Cause::Finished)), (Stage::Done, (Outcome::Complete, None)));
+    assert!(server.heard.is_empty());
+}
+
+#[test]
+fn each_way_to_fail_has_its_outcome() {
+    let end = |greeting, replies, cause| {
+        let mut server = Server { replies, tls: None, heard: Vec::new() };
+        let session = converse(Protocol::Smtp, greeting, &mut server, 1_000);
+        (session.stage(), session.outcome(cause).0)
+    };
+    const REFUSED: &[(&str, &str)] =
+        &[("EHLO", "250-mx\r\n250 STARTTLS\r\n"), ("STARTTLS", "454 no\r\n"), ("QUIT", "221\r\n")];
+    const NONE: &[(&str, &str)] = &[("EHLO", "250 mx\r\n"), ("QUIT", "221\r\n")];
+    const MUTE: &[(&str, &str)] = &[("EHLO", "250-mx\r\n250 STARTTLS\r\n")];
+    assert_eq!(end("220 mx\r\n", REFUSED, Cause::Finished), (Stage::Done, Outcome::StarttlsRefused));
+    assert_eq!(end("220 mx\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::NoStarttls));
+    assert_eq!(end("554 no\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::ServiceRefused));
+    assert_eq!(end("HTTP/1.1 400\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::ProtocolError));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Timeout), (Stage::Starttls, Outcome::Timeout));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Reset), (Stage::Starttls, Outcome::Reset));
+    assert_eq!(end("", MUTE, Cause::PeerClosed), (Stage::Greeting, Outcome::Closed));
+    assert_eq!(end("", MUTE, Cause::Silent), (Stage::Greeting, Outcome::SilentAfterSynack));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::TooMuchData), (Stage::Starttls, Outcome::TooMuchData));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Interrupted), (Stage::Starttls, Outcome::Interrupted));
+}
+
+#[test]
+fn garbage_after_the_go_ahead_is_a_failed_handshake_with_its_reason() {
+    let context = context();
+    let mut out = Vec::new();
+    let mut session = Session::open(&context, Protocol::Smtp, 1, Instant::ZERO, &mut out);
+    for reply in ["220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\ninjected", "500 what is this?\r\n"] {
+        session.receive(&context, Instant::ZERO, reply.as_bytes(), &mut out);
+    }
+    assert!(session.finished());
+    let (outcome, words) = session.outcome(Cause::Finished);
+    assert_eq!((session.stage(), outcome), (Stage::Tls, Outcome::TlsFailed));
+    assert!(words.is_some_and(|words| words.contains("InvalidContentType")));
+    assert_eq!(session.findings().expect("a dialogue").upgrade.injected, 8);
+}
+
+#[test]
+fn a_reset_during_the_handshake_is_a_failed_handshake() {
+    let context = context();
+    let session = Session::open(&context, Protocol::Https, 1, Instant::ZERO, &mut Vec::new());
+    let (outcome, words) = session.outcome(Cause::Reset);
+    assert_eq!((outcome, words.as_deref()), (Outcome::TlsFailed, Some("the server reset the connection")));
+}
+
+#[test]
+fn the_columns_documentation_lists_every_stage_and_outcome() {
+    use crate::record::row::Handshake;
+    use crate::record::schema::Row;
+    let named = |column: &str| -> Vec<String> {
+        let column = Handshake::TABLE.columns.iter().find(|known| known.name == column).expect("a column");
+        column.doc.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+    let mut outcomes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+    let mut documented = named("outcome");
+    outcomes.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(named("stage"), stages);
+    assert_eq!(documented, outcomes);
+}

@@ -1,0 +1,10 @@
+//! The program itself, end to end, in network namespaces: real servers, real rings, real files.
+//!
+//! Needs root and what `scripts/setup` installs; fails without. No packet leaves the namespaces.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod kill;
+mod servers;
+mod usage;
+mod world;

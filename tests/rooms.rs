@@ -1,0 +1,105 @@
+//! The house rules of `docs/ARCHITECTURE.md` that the compiler does not know: who may look at whom, and that
+//! the pure rooms stay pure.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+/// A room and the rooms it may use.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("wire", &["base"]),
+    ("targets", &["base"]),
+    ("tcp", &["base", "wire"]),
+    ("dialogue", &["base"]),
+    ("tls", &["base"]),
+    ("session", &["base", "dialogue", "tls", "targets"]),
+    ("record", &["base"]),
+    ("scan", &["base", "wire", "targets", "tcp", "session", "record"]),
+    ("nic", &["base"]),
+    ("output", &["base", "record"]),
+    ("app", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "output"]),
+    ("cli", &["base", "targets", "tcp", "scan", "nic", "app"]),
+];
+
+/// Rooms without clock, socket, thread, file or randomness of the system.
+const PURE: &[&str] = &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan"];
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "SystemTime",
+    "std::time::Instant",
+    "UdpSocket",
+    "TcpStream",
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The code of a file: no comments, no tests.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let until_tests = text.split("#[cfg(test)]").next().unwrap();
+    until_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn room_of(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn no_room_looks_at_one_it_may_not_know() {
+    let mut edges = Vec::new();
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let room = room_of(&path);
+        if ["lib", "main"].contains(&room.as_str()) {
+            continue;
+        }
+        let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("no rule for {room}"));
+        for used in code(&path).split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            let is_room = ROOMS.iter().any(|(name, _)| *name == used);
+            if is_room && used != room && !allowed.contains(&used.as_str()) {
+                edges.push(format!("{}: {room} -> {used}", path.display()));
+            }
+        }
+    }
+    assert!(edges.is_empty(), "{}", edges.join("\n"));
+}
+
+#[test]
+fn pure_rooms_touch_no_clock_file_thread_or_socket() {
+    let mut found = Vec::new();
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        if PURE.contains(&room_of(&path).as_str()) {
+            let code = code(&path);
+            found.extend(
+                IMPURE.iter().filter(|word| code.contains(*word)).map(|word| format!("{}: {word}", path.display())),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_only_in_the_nic_room() {
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        if room_of(&path) != "nic" {
+            let code = code(&path);
+            assert!(!code.contains("unsafe ") && !code.contains("allow(unsafe_code"), "{}", path.display());
+        }
+    }
+}
