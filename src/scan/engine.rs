@@ -266,13 +266,13 @@ impl Engine {
         if self.writer_behind {
             return (0, Some(Hold::Writer));
         }
-        let capacity = self.config.connections_max;
-        let share = |room: usize| {
+        let share = |room: usize, capacity: usize| {
             let (full, none) = ((capacity / 4).max(1), capacity / 16);
             let above = room.saturating_sub(none) * FULL_SPEED as usize / (full - none).max(1);
             u32::try_from(above).unwrap_or(FULL_SPEED).min(FULL_SPEED)
         };
-        let (table, turns) = (share(self.table.room()), share(self.turns.room()));
+        let (table, turns) =
+            (share(self.table.room(), self.config.connections_max), share(self.turns.room(), self.turns.capacity()));
         match (table, turns) {
             (FULL_SPEED, FULL_SPEED) => (FULL_SPEED, None),
             _ if turns < table => (turns, Some(Hold::Turns)),

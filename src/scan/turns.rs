@@ -210,6 +210,11 @@ impl Turns {
         self.waiting == 0
     }
 
+    /// How many may wait.
+    pub(super) const fn capacity(&self) -> usize {
+        self.waiting_max
+    }
+
     /// How many more may.
     pub(super) const fn room(&self) -> usize {
         self.waiting_max.saturating_sub(self.waiting)
