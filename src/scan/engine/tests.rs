@@ -431,10 +431,6 @@ fn a_budget_of_targets_is_kept() {
     assert_eq!((world.probed.len(), world.engine.ledger().probes), (13, 13));
 }
 
-fn greets(_: Option<&str>) -> &'static str {
-    "220 mx.example\r\n"
-}
-
 /// Greets only after connecting, and answers nothing.
 fn greets_only(line: Option<&str>) -> &'static str {
     if line.is_none() { "220 mx.example\r\n" } else { "" }
