@@ -65,6 +65,7 @@ struct Host {
     /// Next sequence number of ours that the host expects, and its own next one.
     expects: u32,
     next: u32,
+    iss: u32,
     connected_at: Option<u64>,
     said: Vec<String>,
     closed: bool,
@@ -170,18 +171,21 @@ impl World {
             *count += 1;
             if *count <= self.answers_max {
                 let expects = segment.seq.wrapping_add(1);
+                // Asked again, it has forgotten, and chooses anew.
+                let iss = ISS.wrapping_add((*count - 1) * 77_777);
                 let host = Host {
+                    iss,
                     probe: frame.to_vec(),
                     probed_at: self.now,
                     expects,
-                    next: ISS.wrapping_add(1),
+                    next: iss.wrapping_add(1),
                     connected_at: None,
                     said: Vec::new(),
                     closed: false,
                     reset: false,
                 };
                 self.hosts.insert(key, host);
-                let answer = host_says(&segment, ISS, expects, flags::SYN | flags::ACK, &[]);
+                let answer = host_says(&segment, iss, expects, flags::SYN | flags::ACK, &[]);
                 self.engine.handle_frame(self.instant(), &answer);
             }
             return;
@@ -233,9 +237,9 @@ impl World {
                 if age > ((1 << (self.repetitions + 1)) - 1) * 1_000 {
                     self.hosts.remove(&key);
                 } else if due && !host.reset {
-                    let (probe, expects) = (host.probe.clone(), host.expects);
+                    let (probe, expects, iss) = (host.probe.clone(), host.expects, host.iss);
                     let probe = parse(&probe).expect("a probe");
-                    let again = host_says(&probe, ISS, expects, flags::SYN | flags::ACK, &[]);
+                    let again = host_says(&probe, iss, expects, flags::SYN | flags::ACK, &[]);
                     self.engine.handle_frame(self.instant(), &again);
                 }
                 continue;
