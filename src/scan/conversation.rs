@@ -100,7 +100,7 @@ impl Conversation {
         let session = Session::open(context, protocol, tuple.remote, now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
-        Self {
+        let mut conversation = Self {
             tuple,
             hint: Instant::FAR_FUTURE,
             ready: false,
@@ -115,26 +115,38 @@ impl Conversation {
             last_arrival: now,
             heard: false,
             cause: None,
-        }
+        };
+        conversation.hear(context, now); // data and FIN may have come with the SYN-ACK
+        conversation.settle(now);
+        conversation
     }
 
     pub(super) fn handle_segment(&mut self, context: &Context, limits: &Limits, now: Instant, segment: &Segment<'_>) {
         self.heard |= !segment.has(flags::SYN);
         self.tcp.handle_segment(now, segment);
-        let received = self.tcp.take_received();
         let traffic = self.tcp.traffic();
         if traffic.bytes_in > limits.bytes_in {
             self.give_up(Cause::TooMuchData);
         } else if traffic.segments_in > limits.segments_in {
             self.give_up(Cause::TooManySegments);
-        } else if !received.is_empty() {
-            self.arrivals = self.arrivals.saturating_add(1);
-            self.last_arrival = now;
-            let mut out = Vec::new();
-            self.session.receive(context, now, &received, &mut out);
-            self.tcp.send(&out);
+        } else {
+            self.hear(context, now);
         }
         self.settle(now);
+    }
+
+    /// Tells the session what has come.
+    fn hear(&mut self, context: &Context, now: Instant) {
+        let received = self.tcp.take_received();
+        if received.is_empty() {
+            return;
+        }
+        self.heard = true;
+        self.arrivals = self.arrivals.saturating_add(1);
+        self.last_arrival = now;
+        let mut out = Vec::new();
+        self.session.receive(context, now, &received, &mut out);
+        self.tcp.send(&out);
     }
 
     pub(super) fn handle_timeout(&mut self, limits: &Limits, now: Instant) {

@@ -734,3 +734,17 @@ fn a_conversation_is_small() {
     assert!(size_of::<Conversation>() <= 1_024, "{}", size_of::<Conversation>());
     println!("{} bytes", size_of::<Conversation>());
 }
+
+#[test]
+fn a_greeting_on_the_syn_ack_is_heard() {
+    let mut engine = engine(Config { targets_max: 0, ..config(4, None) });
+    let facts = engine.facts_of(Target { address: NET + 1, port: 25 });
+    let mut probe = [0; 64];
+    let length = engine.template.write(&facts, &mut probe);
+    let probe = parse(&probe[..length]).expect("a probe");
+    let answer = host_says(&probe, ISS, facts.seq.wrapping_add(1), flags::SYN | flags::ACK, b"220 mx\r\n");
+    engine.handle_frame(Instant::ZERO, &answer);
+    let mut buffer = [0; 1_518];
+    let length = engine.poll_frame(Instant::ZERO, &mut buffer).expect("a command");
+    assert_eq!(parse(&buffer[..length]).expect("a segment").payload, b"EHLO [10.77.0.2]\r\n");
+}
