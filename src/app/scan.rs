@@ -103,6 +103,9 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let dataset = Dataset::create(&plan.output, clock.utc())?;
     let mut summary = Summary::new(plan, &way, &links, &tls, clock.utc());
     write_manifest(dataset.root(), &summary)?;
+    if !plan.quiet {
+        eprintln!("{}", summary.announcement());
+    }
 
     let (sender, receiver) = sync_channel(QUEUE);
     let writer = spawn_writer(

@@ -49,6 +49,7 @@ fn a_scan_of_real_servers_finds_what_independent_clients_see() {
 
     let scan = lab.spawn_scan(&census, "-p smtp,imap,imaps,https -c 2 -e 11 198.18.0.0/20").wait_with_output().unwrap();
     assert_eq!(scan.status.code(), Some(0), "{}", errors(&scan));
+    assert!(errors(&scan).starts_with("scanning 4096 addresses, 16384 targets, from st"), "{}", errors(&scan));
     let ping = String::from_utf8(ping.wait_with_output().unwrap().stdout).unwrap();
     assert!(ping.contains("80 packets transmitted, 80 received, 0% packet loss"), "{ping}");
     assert_eq!(resets.stop(), Vec::<String>::new(), "the kernel saw an answer that was not for it");
@@ -107,7 +108,7 @@ fn a_cold_neighbour_table_is_warmed_by_arp() {
         serde_json::json!([{"address": "198.18.3.93", "port": 993, "outcome": "complete"}])
     );
     let stderr = errors(&scan);
-    assert!(stderr.starts_with("1 probes in "), "quiet leaves the summary: {stderr}");
+    assert!(stderr.starts_with("probes sent: 1 in "), "quiet leaves the summary: {stderr}");
     let doctor = lab.command(super::world::STARLING).args(["doctor", "-i", &lab.interface]).output().unwrap();
     assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stdout));
 }
