@@ -1,6 +1,7 @@
 //! The account of a run: `run.json`, the summary on the terminal, and the proof that it adds up.
 
 use crate::app::lane::Snapshot;
+use crate::app::privileges::Privileges;
 use crate::app::scan::{Links, Plan, Stopped, Way};
 use crate::base::UtcMicros;
 use crate::nic::xdp::{BoundMode, Socket};
@@ -80,6 +81,8 @@ pub struct Summary {
     config: Value,
     /// What it ran on.
     link: Value,
+    /// What the process could still do while it ran.
+    privileges: Privileges,
     /// What was offered in TLS: what one offers changes what one measures.
     tls_offer: Value,
     /// Verdicts of the XDP program.
@@ -115,7 +118,14 @@ fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S)
 
 impl Summary {
     /// The account at the begin of a run.
-    pub fn new(plan: &Plan, way: &Way, links: &Links, tls: &tls::Client, start: UtcMicros) -> Self {
+    pub fn new(
+        plan: &Plan,
+        way: &Way,
+        links: &Links,
+        tls: &tls::Client,
+        privileges: Privileges,
+        start: UtcMicros,
+    ) -> Self {
         let (suites, groups) = tls.offer();
         let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
         Self {
@@ -134,6 +144,7 @@ impl Summary {
                 "queues": modes.len(),
                 "bind": modes,
             }),
+            privileges,
             tls_offer: json!({ "suites": suites, "groups": groups }),
             xdp: None,
             tx_dropped: None,

@@ -96,6 +96,30 @@ fn account_adds_up(census: &std::path::Path) {
 }
 
 #[test]
+fn powers_are_given_up_before_anything_is_heard() {
+    let lab = Lab::up();
+    let census = lab.folder.path().join("census");
+    let mut scan = lab.spawn_scan(&census, "-q -p smtp -c 3 198.18.1.0/24");
+    super::world::wait_until("a row is due", || census.join("run.json").exists());
+    std::thread::sleep(Duration::from_millis(500));
+    let mut threads = 0;
+    for task in std::fs::read_dir(format!("/proc/{}/task", scan.id())).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert!(status.contains(&format!("{line}:\t0000000000000000\n")), "{status}");
+        }
+        assert!(status.contains("NoNewPrivs:\t1"), "Landlock needs it: {status}");
+        threads += 1;
+    }
+    assert!(threads >= 4, "main, signals, writer, lane: {threads}");
+    assert_eq!(scan.wait().unwrap().code(), Some(0));
+    let manifest = std::fs::read_to_string(census.join("run.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["privileges"], serde_json::json!({"capabilities": [], "other_files": "denied"}));
+    assert_eq!(manifest["xdp"]["up_syn_ack"], 2, "the program's counters are read without privileges");
+}
+
+#[test]
 fn a_cold_neighbour_table_is_warmed_by_arp() {
     let lab = Lab::up();
     run("ip", &format!("-n {} neigh flush all", lab.scanner));
