@@ -108,10 +108,10 @@ fn every_table_and_view_holds_what_was_written() {
 
     let (leaf, second) = (sha256(&der), sha256(b"no certificate"));
     let chain_id = hex(&sha256(&[leaf, second].concat()));
-    let hosts = "select address, ip, port, answer, ttl, mss, source_port, first from hosts order by ip";
+    let hosts = "select address, ip, port, answer, ttl, mss, source_port from hosts order by ip";
     let host = |address: &str, ip: u32| {
         json!({"address": address, "ip": ip, "port": 143, "answer": "syn_ack", "ttl": 57, "mss": 1460,
-               "source_port": 0, "first": false})
+               "source_port": 0})
     };
     assert_eq!(query(&dataset, hosts), [host("198.18.0.1", 0xc612_0001), host("255.255.255.255", u32::MAX)]);
 

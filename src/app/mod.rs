@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod interface;
 pub mod lane;
 pub mod memory;
+pub mod privileges;
 pub mod scan;
 pub mod status;
 pub mod summary;

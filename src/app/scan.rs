@@ -4,6 +4,7 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::privileges;
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary};
 use crate::base::keyed::Key;
@@ -93,7 +94,6 @@ pub struct Plan {
 /// # Errors
 /// One line with cause and next step. Rows gathered before an error are written.
 pub fn run(plan: &Plan) -> Result<Ended> {
-    let signals = Signals::install()?;
     let way = Way::find(plan)?;
     check_ports(plan.ports)?;
     let tls = tls::Client::new().map_err(|error| anyhow!("TLS does not start: {error}"))?;
@@ -101,8 +101,15 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
     let dataset = Dataset::create(&plan.output, clock.utc())?;
-    let mut summary = Summary::new(plan, &way, &links, &tls, clock.utc());
+    let privileges = privileges::give_up(dataset.root())?;
+    // The account at the end needs them, so find out now whether they can still be read.
+    links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
+    let signals = Signals::install()?;
+    let mut summary = Summary::new(plan, &way, &links, &tls, privileges, clock.utc());
     write_manifest(dataset.root(), &summary)?;
+    if !plan.quiet {
+        eprintln!("{}", summary.announcement());
+    }
 
     let (sender, receiver) = sync_channel(QUEUE);
     let writer = spawn_writer(

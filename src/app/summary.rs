@@ -1,6 +1,7 @@
 //! The account of a run: `run.json`, the summary on the terminal, and the proof that it adds up.
 
 use crate::app::lane::Snapshot;
+use crate::app::privileges::Privileges;
 use crate::app::scan::{Links, Plan, Stopped, Way};
 use crate::base::UtcMicros;
 use crate::nic::xdp::{BoundMode, Socket};
@@ -80,6 +81,8 @@ pub struct Summary {
     config: Value,
     /// What it ran on.
     link: Value,
+    /// What the process could still do while it ran.
+    privileges: Privileges,
     /// What was offered in TLS: what one offers changes what one measures.
     tls_offer: Value,
     /// Verdicts of the XDP program.
@@ -118,7 +121,14 @@ fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S)
 
 impl Summary {
     /// The account at the begin of a run.
-    pub fn new(plan: &Plan, way: &Way, links: &Links, tls: &tls::Client, start: UtcMicros) -> Self {
+    pub fn new(
+        plan: &Plan,
+        way: &Way,
+        links: &Links,
+        tls: &tls::Client,
+        privileges: Privileges,
+        start: UtcMicros,
+    ) -> Self {
         let (suites, groups) = tls.offer();
         let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
         Self {
@@ -137,6 +147,7 @@ impl Summary {
                 "queues": modes.len(),
                 "bind": modes,
             }),
+            privileges,
             tls_offer: json!({ "suites": suites, "groups": groups }),
             xdp: None,
             tx_dropped: None,
@@ -257,17 +268,17 @@ impl fmt::Display for Summary {
         let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
         let closed = of("drop_closed");
         let seconds = self.end_us.map_or(0.0, |end| (end - self.start_us) as f64 / 1e6);
-        writeln!(f, "{} probes in {seconds:.1} s", ledger.probes)?;
+        writeln!(f, "probes sent: {} in {seconds:.1} s", ledger.probes)?;
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed))?;
-        writeln!(f, "{} connections", ledger.ended)?;
+        writeln!(f, "connections: {}", ledger.ended)?;
         for (name, count) in state.outcomes.named().filter(|(_, count)| *count > 0) {
             writeln!(f, "  {count:>10} {name}")?;
         }
         writeln!(
             f,
-            "{} rows in hosts, {} in handshakes, {} in certificates, {} in chains",
+            "rows: {} in hosts, {} in handshakes, {} in certificates, {} in chains",
             written.hosts, written.handshakes, written.certificates, written.chains
         )?;
         self.losses(f, state)
@@ -275,6 +286,22 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// What is about to begin, in a line.
+    pub fn announcement(&self) -> String {
+        let of = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let rate = self.config["rate"].as_f64().map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.0} p/s"));
+        format!(
+            "scanning {} addresses, {} targets, from {} ({}, {} on {} queues), rate {rate}, seed {}",
+            self.config["addresses"],
+            self.config["targets"],
+            of(&self.link["interface"]),
+            of(&self.link["driver"]),
+            of(&self.link["bind"][0]),
+            self.link["queues"],
+            self.config["seed"]
+        )
+    }
+
     /// What may have cost results, if anything did.
     fn losses(&self, f: &mut fmt::Formatter<'_>, state: &Snapshot) -> fmt::Result {
         let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);

@@ -49,6 +49,7 @@ fn a_scan_of_real_servers_finds_what_independent_clients_see() {
 
     let scan = lab.spawn_scan(&census, "-p smtp,imap,imaps,https -c 2 -e 11 198.18.0.0/20").wait_with_output().unwrap();
     assert_eq!(scan.status.code(), Some(0), "{}", errors(&scan));
+    assert!(errors(&scan).starts_with("scanning 4096 addresses, 16384 targets, from st"), "{}", errors(&scan));
     let ping = String::from_utf8(ping.wait_with_output().unwrap().stdout).unwrap();
     assert!(ping.contains("80 packets transmitted, 80 received, 0% packet loss"), "{ping}");
     assert_eq!(resets.stop(), Vec::<String>::new(), "the kernel saw an answer that was not for it");
@@ -95,6 +96,30 @@ fn account_adds_up(census: &std::path::Path) {
 }
 
 #[test]
+fn powers_are_given_up_before_anything_is_heard() {
+    let lab = Lab::up();
+    let census = lab.folder.path().join("census");
+    let mut scan = lab.spawn_scan(&census, "-q -p smtp -c 3 198.18.1.0/24");
+    super::world::wait_until("a row is due", || census.join("run.json").exists());
+    std::thread::sleep(Duration::from_millis(500));
+    let mut threads = 0;
+    for task in std::fs::read_dir(format!("/proc/{}/task", scan.id())).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert!(status.contains(&format!("{line}:\t0000000000000000\n")), "{status}");
+        }
+        assert!(status.contains("NoNewPrivs:\t1"), "Landlock needs it: {status}");
+        threads += 1;
+    }
+    assert!(threads >= 4, "main, signals, writer, lane: {threads}");
+    assert_eq!(scan.wait().unwrap().code(), Some(0));
+    let manifest = std::fs::read_to_string(census.join("run.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["privileges"], serde_json::json!({"capabilities": [], "other_files": "denied"}));
+    assert_eq!(manifest["xdp"]["up_syn_ack"], 2, "the program's counters are read without privileges");
+}
+
+#[test]
 fn a_cold_neighbour_table_is_warmed_by_arp() {
     let lab = Lab::up();
     run("ip", &format!("-n {} neigh flush all", lab.scanner));
@@ -107,7 +132,7 @@ fn a_cold_neighbour_table_is_warmed_by_arp() {
         serde_json::json!([{"address": "198.18.3.93", "port": 993, "outcome": "complete"}])
     );
     let stderr = errors(&scan);
-    assert!(stderr.starts_with("1 probes in "), "quiet leaves the summary: {stderr}");
+    assert!(stderr.starts_with("probes sent: 1 in "), "quiet leaves the summary: {stderr}");
     let doctor = lab.command(super::world::STARLING).args(["doctor", "-i", &lab.interface]).output().unwrap();
     assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stdout));
 }

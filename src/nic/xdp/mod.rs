@@ -1,7 +1,7 @@
 //! AF_XDP: the program that sorts arriving frames in the driver, and the sockets that send and receive.
 //!
-//! In this order: [`Socket::open`] on every receive queue of the interface, [`Program::attach`],
-//! [`Program::register`] for each socket. A queue without a socket loses the answers that arrive on it
+//! [`Program::attach`], then [`Socket::open`] on every receive queue of the interface and [`Program::register`]
+//! for each. A queue without a socket loses the answers that arrive on it
 //! (`drop_no_socket`). The program leaves the interface when [`Program`] is dropped or the process ends,
 //! however it ends. Frames in flight belong to the socket that sent them.
 //!

@@ -1,0 +1,81 @@
+//! Gives up what starting needed, before the first byte from the network is parsed.
+//!
+//! Capabilities and Landlock rules belong to threads and are inherited: call [`give_up`] before the first thread
+//! is started. The run goes on with open descriptors alone: sockets, program, maps.
+
+use anyhow::{Context, Result};
+use caps::{CapSet, Capability, CapsHashSet};
+use landlock::{
+    ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    path_beneath_rules,
+};
+use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Privileges {
+    /// Capabilities that were kept, by name.
+    capabilities: Vec<String>,
+    /// File access outside the output folder (the list of CPUs excepted): `denied`, `partly denied` or `as before` (kernel without Landlock).
+    other_files: &'static str,
+}
+
+/// Drops all capabilities but those that the run needs later, and all access to files outside `output`.
+///
+/// # Errors
+/// The kernel refuses to take capabilities away. A kernel without Landlock is no error.
+pub fn give_up(output: &Path) -> Result<Privileges> {
+    let kept = kept(output)?;
+    // Landlock first: without capabilities it still works, but the order of least surprise is files, then powers.
+    let other_files = confine(output)?;
+    for set in [CapSet::Ambient, CapSet::Inheritable] {
+        caps::clear(None, set).context("capabilities cannot be dropped")?;
+    }
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        let have = caps::read(None, set).context("capabilities cannot be read")?;
+        let keep: CapsHashSet = have.intersection(&kept).copied().collect();
+        caps::set(None, set, &keep).context("capabilities cannot be dropped")?;
+    }
+    let capabilities = caps::read(None, CapSet::Permitted).context("capabilities cannot be read")?;
+    let mut capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
+    capabilities.sort();
+    Ok(Privileges { capabilities, other_files })
+}
+
+/// What the run needs to its end.
+fn kept(output: &Path) -> Result<CapsHashSet> {
+    let mut kept = CapsHashSet::new();
+    // Before 5.19 even reading a map that is open needs it.
+    let old = aya::util::KernelVersion::current().is_ok_and(|v| v < aya::util::KernelVersion::new(5, 19, 0));
+    if old {
+        kept.insert(Capability::CAP_BPF);
+    }
+    let owner = std::fs::metadata(output).context("the output folder is gone")?.uid();
+    if owner != nix::unistd::geteuid().as_raw() {
+        kept.insert(Capability::CAP_DAC_OVERRIDE);
+    }
+    Ok(kept)
+}
+
+/// Where aya looks up the number of CPUs each time the program's counters are read.
+const CPUS: &str = "/sys/devices/system/cpu";
+
+fn confine(output: &Path) -> Result<&'static str> {
+    let abi = ABI::V3;
+    let all = AccessFs::from_all(abi);
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules([output], all)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules([CPUS], AccessFs::from_read(abi))))
+        .and_then(|rules| rules.restrict_self())
+        .context("file access cannot be confined (Landlock)")?;
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => "denied",
+        RulesetStatus::PartiallyEnforced => "partly denied",
+        RulesetStatus::NotEnforced => "as before",
+    })
+}
