@@ -462,6 +462,14 @@ fn what_stops_in_mid_sentence_is_late_and_no_tarpit() {
     assert_eq!(World::of_one(config(4, None), silent, half).only_row(), ("timeout_greeting", "greeting", 30));
     let early: Clockwork = |now| if now < 10 { Act::Say("2") } else { Act::Rest };
     assert_eq!(World::of_one(config(4, None), silent, early).only_row(), ("timeout_greeting", "greeting", 30));
+    // What came in pieces before does not count in the next stage.
+    let pieces: Clockwork = |now| match now {
+        10 => Act::Say("220 "),
+        20 => Act::Say("mx\r\n"),
+        12_000 => Act::Say("250-mx\r\n"),
+        _ => Act::Rest,
+    };
+    assert_eq!(World::of_one(config(4, None), silent, pieces).only_row(), ("timeout_reply", "capabilities", 15));
     let rest: Clockwork = |_| Act::Rest;
     assert_eq!(World::of_one(config(4, None), greets_only, rest).only_row(), ("timeout_reply", "capabilities", 15));
 }
@@ -563,7 +571,7 @@ fn all_ports_of_an_address_get_their_rows_one_after_the_other() {
     world.run();
     let ledger = *world.engine.ledger();
     assert_eq!((ledger.answers, ledger.opened, ledger.ended), (4, 4, 4));
-    assert_eq!((ledger.probes, ledger.turns_lost), (8, 0));
+    assert_eq!((ledger.probes, ledger.asked_again, ledger.turns_lost), (8, 0, 0));
     let rows = world.rows();
     assert!(rows.iter().all(|row| row.outcome == "no_starttls"));
     let seconds: Vec<u64> = rows.iter().map(|row| row.waited_us / 1_000_000).collect();
@@ -640,6 +648,46 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
 }
 
 #[test]
+fn an_answer_that_finds_no_room_leaves_nothing_behind_and_may_come_again() {
+    let mut engine = engine(Config { targets_max: 0, connections_max: 1, ..config(4, None) });
+    let mut buffer = [0; 1_518];
+    for host in [1, 2] {
+        let answer = answer_of(&engine, NET + host, 25, flags::SYN | flags::ACK);
+        engine.handle_frame(Instant::ZERO, &answer);
+    }
+    assert_eq!((engine.open(), engine.ledger().no_room, engine.config.claims.len()), (1, 1, 1));
+    engine.handle_timeout(Instant::from_nanos(31_000_000_000));
+    while engine.poll_frame(Instant::from_nanos(31_000_000_000), &mut buffer).is_some() {}
+    let again = answer_of(&engine, NET + 2, 25, flags::SYN | flags::ACK);
+    engine.handle_frame(Instant::from_nanos(31_000_000_000), &again);
+    assert_eq!((engine.open(), engine.ledger().ended, engine.ledger().answers), (1, 1, 2));
+}
+
+#[test]
+fn what_waits_is_not_reset() {
+    let mut engine = engine(Config { targets_max: 0, ..config_on(FOUR, 4, None) });
+    for (port, bits) in
+        [(25, flags::SYN | flags::ACK), (26, flags::SYN | flags::ACK), (26, flags::ACK), (587, flags::ACK)]
+    {
+        let frame = answer_of(&engine, NET + 1, port, bits);
+        engine.handle_frame(Instant::ZERO, &frame);
+    }
+    assert_eq!((engine.waiting(), engine.ledger().late), (1, 2));
+    let mut buffer = [0; 1_518];
+    let length = engine.poll_frame(Instant::ZERO, &mut buffer).expect("a reset");
+    let reset = parse(&buffer[..length]).expect("a segment");
+    assert_eq!((reset.flags, reset.destination_port), (flags::RST, 587), "of what nobody knows, only");
+}
+
+/// A segment from a target that acknowledges the probe to it.
+fn answer_of(engine: &Engine, address: u32, port: u16, bits: u8) -> Vec<u8> {
+    let facts = engine.facts_of(Target { address, port });
+    let mut probe = [0; 64];
+    let length = engine.template.write(&facts, &mut probe);
+    host_says(&parse(&probe[..length]).expect("a probe"), ISS, facts.seq.wrapping_add(1), bits, &[])
+}
+
+#[test]
 fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
     let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
     world.repetitions = 5;
@@ -677,14 +725,8 @@ fn lanes_keep_out_of_each_others_way() {
         std::iter::from_fn(|| engine.poll_frame(now, &mut buffer)).count()
     };
     let answer = |engine: &mut Engine, port: u16, millis: u64| {
-        let facts = engine.facts_of(Target { address: NET + 1, port });
-        let tuple = Tuple { remote: US, local: NET + 1, remote_port: facts.source_port, local_port: port };
-        let link = engine.config.link;
-        let (flags, ack) = (flags::SYN | flags::ACK, facts.seq.wrapping_add(1));
-        let mut buffer = [0; 64];
-        let syn_ack = Outgoing { tuple, seq: 9, ack, flags, window: 9, mss: None, payload: &[], id: 1 };
-        let length = emit(&link, &syn_ack, &mut buffer);
-        engine.handle_frame(Instant::from_nanos(millis * 1_000_000), &buffer[..length]);
+        let frame = answer_of(engine, NET + 1, port, flags::SYN | flags::ACK);
+        engine.handle_frame(Instant::from_nanos(millis * 1_000_000), &frame);
     };
     answer(&mut a, 25, 0);
     answer(&mut b, 26, 1);
