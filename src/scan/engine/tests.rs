@@ -777,7 +777,6 @@ fn the_sweep_slows_down_in_proportion_to_what_is_free() {
 #[test]
 fn a_conversation_is_small() {
     assert!(size_of::<Conversation>() <= 1_024, "{}", size_of::<Conversation>());
-    println!("{} bytes", size_of::<Conversation>());
 }
 
 #[test]
