@@ -15,6 +15,7 @@ pub(super) fn all() -> Vec<Seed> {
     all.extend(connections());
     all.extend(dialogues());
     all.extend(flights());
+    all.extend(worlds());
     all
 }
 
@@ -156,4 +157,32 @@ fn flights() -> Vec<Seed> {
     .into_iter()
     .map(|(name, bytes)| ("tls", name.to_owned(), bytes))
     .collect()
+}
+
+/// Addresses, connections, rate, seed and kinds of hosts, as `engine` decodes them; then what spoils the world.
+fn worlds() -> Vec<Seed> {
+    let honest = [0, 1, 0, 1, 0, 1, 0, 1];
+    let mixed = [0, 1, 2, 3, 4, 5, 6, 7];
+    let odd = [8, 9, 10, 11, 0, 1, 2, 5];
+    let seed = |name: &str, head: [u8; 4], kinds: [u8; 8], rest: &[u8]| {
+        ("engine", name.to_owned(), [&head[..], &kinds, rest].concat())
+    };
+    // Interference, then fates: see `World::interfere` and `World::spoil`.
+    let lossy: Vec<u8> = (0..200).map(|n: u8| if n % 5 == 4 { 0x80 } else { 0 }).collect();
+    let repeats: Vec<u8> = (0..200).map(|n: u8| if n % 3 == 1 { 0xa0 } else { 1 }).collect();
+    let late: Vec<u8> = (0..200).map(|n: u8| if n % 4 == 1 { 0xb8 } else { n % 64 }).collect();
+    let forged: Vec<u8> = (0..40).flat_map(|n: u8| [0xd0, n, 0x10 | n % 32, n, n, n % 8]).collect();
+    vec![
+        seed("honest", [3, 31, 0, 1], honest, &[]),
+        seed("mixed", [15, 31, 100, 2], mixed, &[]),
+        seed("odd", [7, 31, 0, 3], odd, &[]),
+        seed("full_table", [15, 0, 0, 4], [2; 8], &[]),
+        seed("lossy", [3, 10, 0, 5], honest, &lossy),
+        seed("repeated", [3, 10, 0, 6], mixed, &repeats),
+        seed("late", [3, 10, 50, 7], odd, &late),
+        seed("forged", [3, 10, 0, 8], mixed, &forged),
+        seed("interrupted", [7, 10, 0, 9], mixed, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]),
+        seed("stopped", [7, 10, 5, 9], mixed, &[0, 0, 0, 0, 0xfd, 0, 0, 0, 0xfc, 0, 0, 0, 0xfe]),
+        seed("injected", [1, 10, 0, 9], honest, &[0xf0, 20, 1, 2, 3, 4, 0xc5, 3, 232, 0xf1, 14]),
+    ]
 }
