@@ -11,6 +11,8 @@
 //! - received bytes are the peer's stream from its beginning, in bounded portions, without what came after its FIN;
 //! - an ending is final, sends no data, and comes within [`PATIENCE`] once we close and the peer falls silent.
 
+#![allow(clippy::cast_possible_truncation, reason = "sequence numbers are positions modulo 2^32")]
+
 use super::input::Input;
 use starling::base::{Duration, Instant};
 use starling::tcp::connection::{Connection, Ending};

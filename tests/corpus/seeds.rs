@@ -171,7 +171,7 @@ fn worlds() -> Vec<Seed> {
     let lossy: Vec<u8> = (0..200).map(|n: u8| if n % 5 == 4 { 0x80 } else { 0 }).collect();
     let repeats: Vec<u8> = (0..200).map(|n: u8| if n % 3 == 1 { 0xa0 } else { 1 }).collect();
     let late: Vec<u8> = (0..200).map(|n: u8| if n % 4 == 1 { 0xb8 } else { n % 64 }).collect();
-    let forged: Vec<u8> = (0..40).flat_map(|n: u8| [0xd0, n, 0x10 | n % 32, n, n, n % 8]).collect();
+    let forged: Vec<u8> = (0..40).flat_map(|n: u8| [0xd0, n, 0x10 | (n % 32), n, n, n % 8]).collect();
     vec![
         seed("honest", [3, 31, 0, 1], honest, &[]),
         seed("mixed", [15, 31, 100, 2], mixed, &[]),
