@@ -125,7 +125,9 @@ fn damaged(input: &mut Input<'_>, alpn: Alpn, version: &'static rustls::Supporte
 /// What the server says to `bytes`.
 pub(crate) fn answer(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
     while !bytes.is_empty() {
-        if server.read_tls(&mut bytes).is_err() || server.process_new_packets().is_err() {
+        // Nothing is read behind a close_notify.
+        let read = server.read_tls(&mut bytes).unwrap_or(0);
+        if read == 0 || server.process_new_packets().is_err() {
             break;
         }
     }
