@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Seeds run by default, from 0.
 const SEEDS: u64 = 500;
 /// Lines of events shown of a seed that fails.
-const LINES: usize = 400;
+const LINES: usize = 200_000;
 /// Seeds that once found something.
 const REGRESSIONS: &[u64] = &[];
 

@@ -25,7 +25,7 @@ pub struct Trace {
     digest: u64,
     events: u64,
     /// Initial sequence numbers of flows (remote address and port, our port): ours, theirs.
-    starts: BTreeMap<(u32, u16, u16), (u32, u32)>,
+    starts: BTreeMap<(u32, u16, u16), (Option<u32>, Option<u32>)>,
     lines: Option<Vec<String>>,
 }
 
@@ -72,20 +72,21 @@ impl Trace {
     }
 
     fn segment(&mut self, way: Way, segment: &Segment<'_>) -> String {
-        let (remote, port, ours) = match way {
+        let (remote, port, local) = match way {
             Way::Out => (segment.destination, segment.destination_port, segment.source_port),
             Way::In => (segment.source, segment.source_port, segment.destination_port),
         };
-        let start = self.starts.entry((remote, port, ours)).or_default();
+        let start = self.starts.entry((remote, port, local)).or_default();
         if segment.has(flags::SYN) {
-            match way {
-                Way::Out => start.0 = segment.seq,
-                Way::In => start.1 = segment.seq,
-            }
+            let _ = match way {
+                Way::Out => start.0.get_or_insert(segment.seq),
+                Way::In => start.1.get_or_insert(segment.seq),
+            };
         }
-        let (from, to) = if way == Way::Out { (start.0, start.1) } else { (start.1, start.0) };
+        let (ours, theirs) = (start.0.unwrap_or(0), start.1.unwrap_or(0));
+        let (from, to) = if way == Way::Out { (ours, theirs) } else { (theirs, ours) };
         let (seq, ack) = (segment.seq.wrapping_sub(from), segment.ack.wrapping_sub(to));
-        self.mix(u64::from(remote) << 32 | u64::from(port) << 16 | u64::from(ours));
+        self.mix(u64::from(remote) << 32 | u64::from(port) << 16 | u64::from(local));
         self.mix(u64::from(seq) << 32 | u64::from(ack));
         self.mix(u64::from(segment.flags) << 48 | u64::from(segment.window) << 32 | segment.payload.len() as u64);
         if self.lines.is_none() {
@@ -95,7 +96,7 @@ impl Trace {
         let set: String = names.iter().filter(|(flag, _)| segment.has(*flag)).map(|(_, name)| name).collect();
         let peer = Ipv4Addr::from(remote);
         let (length, window) = (segment.payload.len(), segment.window);
-        format!("{peer}:{port} us:{ours} [{set}] seq {seq} ack {ack} win {window} len {length}")
+        format!("{peer}:{port} us:{local} [{set}] seq {seq} ack {ack} win {window} len {length}")
     }
 
     fn text(&mut self, text: &str) {

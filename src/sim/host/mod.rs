@@ -257,8 +257,12 @@ impl Host {
         let random = Random::new(self.random.next(), u64::from(syn.destination_port));
         let mut settings = service.settings;
         let mut early = Vec::new();
-        if service.behaviour == Behaviour::Hostile(Hostile::ClosedWindow) {
-            settings.closed_window = FOR_EVER;
+        if let Behaviour::Hostile(kind) = service.behaviour {
+            // These would hide what it does.
+            (settings.early_data, settings.never_closes) = (false, false);
+            if kind == Hostile::ClosedWindow {
+                settings.closed_window = FOR_EVER;
+            }
         }
         let app = match (service.behaviour, self.script(service)) {
             (Behaviour::Honest { contradicts, .. }, Some(mut script)) => {
