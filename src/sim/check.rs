@@ -13,7 +13,8 @@
 //! most 1 + 2 + 4 seconds of backed-off timeouts; delays and thinking add less than ten; every deadline of a
 //! simulated world is at least 25 seconds. Above that level an honest server may also time out, be reset or
 //! be silent, but what is found must not be wrong. Reordering, duplication and delay never excuse anything.
-//! One exception: which of two contradicting segments counts is only sure if neither is harmed or overtaken.
+//! An answer that found the connection table full excuses like a loss above the level, since the host has
+//! spent its patience on it. One exception more: which of two contradicting segments counts is only sure if neither is harmed or overtaken.
 
 use super::host::script::{CERTIFICATE, Truth};
 use super::host::{Behaviour, Host};
@@ -40,6 +41,8 @@ const VIOLATIONS_MAX: usize = 20;
 const BURST: f64 = 0.010;
 /// What a connection may last beyond its limits: lingering, and the grain of timers.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long after the first answer a connection is opened at the latest, if the table had room.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How an honest or hostile connection may end above the fault level. `timeout` stands for all of them.
 const EXCUSED: &[&str] = &["timeout", "silent_after_synack", "reset", "closed", "tls_failed", "tarpit"];
 
@@ -49,8 +52,8 @@ type Key = (u32, u16, u16);
 /// What is known of one 4-tuple.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
-    /// A valid SYN-ACK reached the engine.
-    answered: bool,
+    /// When the first valid SYN-ACK reached the engine.
+    answered: Option<Instant>,
     /// Frames of it that did not arrive intact, both ways.
     harmed: u32,
     mss: usize,
@@ -73,7 +76,8 @@ pub struct Checker {
     total: Duration,
     probes: BTreeMap<(u32, u16), u64>,
     flows: BTreeMap<Key, Flow>,
-    hosts: BTreeMap<(u32, u16), u64>,
+    /// When each was opened, and how often.
+    hosts: BTreeMap<(u32, u16), (Instant, u64)>,
     handshakes: BTreeMap<(u32, u16), Vec<(Handshake, Vec<Vec<u8>>)>>,
     frames_out: u64,
     frames_in: u64,
@@ -133,7 +137,7 @@ impl Checker {
         flow.fin_out |= segment.has(flags::FIN);
         flow.reset |= segment.has(flags::RST);
         let known = *flow;
-        if known.answered && !segment.has(flags::RST) {
+        if known.answered.is_some() && !segment.has(flags::RST) {
             self.segment_sent(now, &known, &segment, &name);
         }
     }
@@ -181,7 +185,7 @@ impl Checker {
     }
 
     /// A frame reached our adapter, and the program said this.
-    pub fn arrived(&mut self, frame: &[u8], reason: Reason) {
+    pub fn arrived(&mut self, now: Instant, frame: &[u8], reason: Reason) {
         self.frames_in += 1;
         if !matches!(reason, Reason::UpSynAck | Reason::UpSegment) {
             return;
@@ -191,9 +195,9 @@ impl Checker {
         let taken = segment.payload.len() + usize::from(segment.has(flags::SYN)) + usize::from(segment.has(flags::FIN));
         let end = segment.seq.wrapping_add(u32::try_from(taken).unwrap_or(0));
         let edge = segment.ack.wrapping_add(u32::from(segment.window));
-        if reason == Reason::UpSynAck && !flow.answered {
+        if reason == Reason::UpSynAck && flow.answered.is_none() {
             let mss = usize::from(segment.mss().unwrap_or(536));
-            *flow = Flow { answered: true, mss, edge, highest: end, ..*flow };
+            *flow = Flow { answered: Some(now), mss, edge, highest: end, ..*flow };
         }
         if flow.edge.wrapping_sub(edge) > 1 << 31 {
             flow.edge = edge;
@@ -209,7 +213,7 @@ impl Checker {
     pub fn fact(&mut self, now: Instant, fact: &Fact) {
         match fact {
             Fact::Host(row) => {
-                let count = self.hosts.entry((row.ip, row.port)).or_default();
+                let (_, count) = self.hosts.entry((row.ip, row.port)).or_insert((now, 0));
                 *count += 1;
                 if *count > 1 {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
@@ -298,7 +302,7 @@ impl Checker {
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             let host = self.hosts.contains_key(&(*address, *port));
             let rows = self.handshakes.get(&(*address, *port)).map_or(0, Vec::len);
-            if flow.answered && !host && !lenient {
+            if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
             if rows != usize::from(host) {
@@ -319,17 +323,21 @@ impl Checker {
             let host = hosts.get(address).and_then(Option::as_ref);
             let service = host.and_then(|host| host.service(*port));
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
+            // Answers that the full table turned away are repeated with less and less patience.
+            let opened = self.hosts.get(&(*address, *port)).map_or(now, |(at, _)| *at);
+            let waited = flow.answered.is_some_and(|answered| opened - answered > PATIENCE);
+            let harmed = flow.harmed > 0 || waited;
             for (row, chain) in self.handshakes.get(&(*address, *port)).into_iter().flatten() {
                 let wrong = match (service.map(|service| service.behaviour), host.and_then(|host| host.truth(*port))) {
                     (Some(Behaviour::Honest { contradicts, .. }), Some(mut truth)) => {
                         if contradicts && (flow.harmed > 0 || swarm.down.reorder > 0.0) {
                             truth.banner = None;
                         }
-                        differs(row, chain, &truth, flow.harmed > HARM_MAX)
+                        differs(row, chain, &truth, flow.harmed > HARM_MAX || waited)
                     }
                     (Some(Behaviour::Hostile(kind)), _) => {
                         let right = kind.outcomes();
-                        let excused = if flow.harmed > 0 { EXCUSED } else { &[] };
+                        let excused = if harmed { EXCUSED } else { &[] };
                         // Our hostile hosts speak SMTP, if anything.
                         let foreign = service.is_some_and(|service| service.protocol != Protocol::Smtp);
                         let other: &[&str] = if foreign { &["protocol_error", "tls_failed"] } else { &[] };

@@ -214,7 +214,7 @@ impl World {
     fn frame_in(&mut self, frame: Vec<u8>) {
         let reason = self.nic.arrive(frame.clone());
         self.trace.frame(self.now, Way::In, reason.name(), &frame);
-        self.checker.arrived(&frame, reason);
+        self.checker.arrived(self.now, &frame, reason);
         self.schedule_round(self.now + self.swarm.lag);
     }
 

@@ -142,7 +142,7 @@ enum Act {
 #[derive(Debug)]
 enum App {
     Honest { script: Box<Script>, contradicts: bool },
-    Hostile { kind: Hostile, heard: u32, said: u64 },
+    Hostile { kind: Hostile, line: Vec<u8>, heard: u32, said: u64 },
 }
 
 #[derive(Debug)]
@@ -272,8 +272,8 @@ impl Host {
                 }
                 App::Honest { script: Box::new(script), contradicts }
             }
-            (Behaviour::Hostile(kind), _) => App::Hostile { kind, heard: 0, said: 0 },
-            (Behaviour::Honest { .. }, None) => App::Hostile { kind: Hostile::Mute, heard: 0, said: 0 },
+            (Behaviour::Hostile(kind), _) => App::hostile(kind),
+            (Behaviour::Honest { .. }, None) => App::hostile(Hostile::Mute),
         };
         Connection {
             greeted: settings.early_data,
@@ -406,6 +406,10 @@ impl Connection {
 }
 
 impl App {
+    fn hostile(kind: Hostile) -> Self {
+        Self::Hostile { kind, line: Vec::new(), heard: 0, said: 0 }
+    }
+
     fn greet(&mut self) -> Vec<Act> {
         match self {
             Self::Honest { script, contradicts } => {
@@ -449,9 +453,15 @@ impl App {
                 script.receive(bytes, &mut out);
                 if out.is_empty() { Vec::new() } else { vec![Act::Say(out)] }
             }
-            Self::Hostile { kind, heard, .. } => {
+            Self::Hostile { kind, line, heard, .. } => {
+                // A line at a time, or whatever comes if it is TLS.
+                line.extend_from_slice(bytes);
+                if line.first().is_some_and(u8::is_ascii_graphic) && line.last() != Some(&b'\n') && line.len() < ENDLESS
+                {
+                    return Vec::new();
+                }
                 *heard += 1;
-                let text = String::from_utf8_lossy(bytes);
+                let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
                 match (*kind, *heard) {
                     (Hostile::ResetAtFirst, 1) | (Hostile::ResetAtThird, 3) => vec![Act::Reset],
                     (Hostile::ResetAtThird | Hostile::Garbage, _) if text.starts_with("EHLO") => {
