@@ -4,6 +4,7 @@ pub mod clock;
 pub mod doctor;
 pub mod interface;
 pub mod lane;
+pub mod memory;
 pub mod scan;
 pub mod status;
 pub mod summary;
