@@ -283,17 +283,18 @@ impl World {
         }
         let limits = &self.swarm.limits;
         let services = u32::try_from(self.swarm.services.len()).unwrap_or(u32::MAX);
+        // Turns at the table, and at an address.
+        let usable = (self.swarm.connections_max as u64 * 7 / 8).max(1);
+        let turns = u32::try_from(targets / usable + 1).unwrap_or(u32::MAX);
+        let talking = (limits.total + SLACK) * turns * services;
         match self.swept {
             Some(at) => {
-                let patience = self.swarm.cooldown + (limits.total + SLACK) * services;
+                let patience = self.swarm.cooldown + talking;
                 (self.now > at + patience).then_some("the world does not come to rest")
             }
             None => {
                 let sending = Duration::from_secs_f64(self.swarm.rate.map_or(0.0, |rate| targets as f64 / rate));
-                let usable = (self.swarm.connections_max as u64 * 7 / 8).max(1);
-                let turns = u32::try_from(targets / usable + 1).unwrap_or(u32::MAX);
-                let patience = sending * 2 + (limits.total + SLACK) * turns * services;
-                (self.now > Instant::ZERO + patience).then_some("the sweep does not end")
+                (self.now > Instant::ZERO + sending * 2 + talking).then_some("the sweep does not end")
             }
         }
     }

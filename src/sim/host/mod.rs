@@ -307,7 +307,8 @@ impl Host {
 
     fn answer_without_tcp(&mut self, now: Instant, kind: Hostile, syn: &Segment<'_>, frame: &[u8]) {
         let good = Header {
-            seq: self.random.word(),
+            // Repeated SYNs get the same answer.
+            seq: syn.seq.rotate_left(9),
             ack: syn.seq.wrapping_add(1),
             flags: flags::SYN | flags::ACK,
             window: 9_000,
