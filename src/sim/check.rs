@@ -16,7 +16,7 @@
 //! simulated world is at least 25 seconds. Above that level an honest server may also time out, be reset or
 //! be silent, but what is found must not be wrong. Reordering, duplication and delay never excuse anything.
 //! An answer that found the connection table full excuses like a loss above the level, since the host has
-//! spent its patience on it. One exception more: which of two contradicting segments counts is only sure if neither is harmed or overtaken.
+//! spent its patience on it; so does any loss once an answer waited three seconds for its turn. One exception more: which of two contradicting segments counts is only sure if neither is harmed or overtaken.
 
 use super::host::script::{CERTIFICATE, Truth};
 use super::host::{Behaviour, Host};
@@ -47,6 +47,8 @@ const BURST: f64 = 0.010;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long after the first answer a connection is opened at the latest, if the table had room.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Microseconds of waiting for a turn after which losses excuse.
+const QUEUED_US: u64 = 3_000_000;
 /// How an honest or hostile connection may end above the fault level. `timeout` stands for all of them.
 const EXCUSED: &[&str] = &["timeout", "silent_after_synack", "reset", "closed", "tls_failed", "tarpit"];
 
@@ -377,7 +379,9 @@ impl Checker {
                         }
                         let closed = service.is_some_and(|service| service.settings.closed_window > Duration::ZERO);
                         let harm_max = if closed { HARM_MAX_CLOSED } else { HARM_MAX };
-                        differs(row, chain, &truth, flow.harmed > harm_max || waited)
+                        // By the end of a long wait the host repeats its SYN-ACK only every so often.
+                        let queued = row.waited_us > QUEUED_US && flow.harmed > 0;
+                        differs(row, chain, &truth, flow.harmed > harm_max || waited || queued)
                     }
                     (Some(Behaviour::Hostile(kind)), _) => {
                         let right = kind.outcomes();
