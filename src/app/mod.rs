@@ -6,5 +6,6 @@ pub mod interface;
 pub mod lane;
 pub mod memory;
 pub mod scan;
+pub mod simulate;
 pub mod status;
 pub mod summary;

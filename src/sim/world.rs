@@ -5,7 +5,7 @@ use super::link::Direction;
 use super::nic::Nic;
 use super::swarm::{SOURCE, Swarm};
 use super::trace::{Trace, Way};
-use crate::base::{Duration, Instant};
+use crate::base::{Duration, Instant, UtcMicros};
 use crate::dialogue::Identity;
 use crate::lane::step;
 use crate::nic::contract;
@@ -121,15 +121,22 @@ impl World {
         !self.over
     }
 
-    /// Stops probing, as a first Ctrl-C does.
+    /// Stops probing, as a first Ctrl-C does. The checkers no longer ask for what was not tried.
     pub fn stop(&mut self) {
+        self.checker.stopped();
         self.engine.stop(self.now);
     }
 
     /// Resets what is open, as a second Ctrl-C does.
     pub fn interrupt(&mut self) {
+        self.checker.stopped();
         self.engine.interrupt();
         self.schedule_round(self.now);
+    }
+
+    /// Virtual time, in UTC.
+    pub fn utc(&self) -> UtcMicros {
+        self.swarm.clock().utc(self.now)
     }
 
     /// Virtual time.
