@@ -389,7 +389,7 @@ impl Checker {
                         let closed = service.is_some_and(|service| service.settings.closed_window > Duration::ZERO);
                         let harm_max = if closed { HARM_MAX_CLOSED } else { HARM_MAX };
                         // By the end of a long wait the host repeats its SYN-ACK only every so often.
-                        let queued = row.waited_us > QUEUED_US && flow.harmed > 0;
+                        let queued = u64::from(row.waited_ms) * 1_000 > QUEUED_US && flow.harmed > 0;
                         differs(row, chain, &truth, flow.harmed > harm_max || waited || queued)
                     }
                     (Some(Behaviour::Hostile(kind)), _) => {
