@@ -47,10 +47,13 @@ const BURST: f64 = 0.010;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long after the first answer a connection is opened at the latest, if the table had room.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Microseconds of waiting for a turn after which losses excuse.
-const QUEUED_US: u64 = 3_000_000;
+/// Milliseconds of waiting for a turn after which losses excuse.
+const QUEUED_MS: u32 = 3_000;
 /// How an honest or hostile connection may end above the fault level. `timeout` stands for all of them.
 const EXCUSED: &[&str] = &["timeout", "silent_after_synack", "reset", "closed", "tls_failed", "tarpit"];
+
+/// A connection's row and the certificates it came with.
+type Row = (Handshake, Vec<Vec<u8>>);
 
 /// Remote address and port, our port.
 type Key = (u32, u16, u16);
@@ -89,7 +92,7 @@ pub struct Checker {
     flows: BTreeMap<Key, Flow>,
     /// When each was opened, and how often.
     hosts: BTreeMap<(u32, u16), (Instant, u64)>,
-    handshakes: BTreeMap<(u32, u16), Vec<(Handshake, Vec<Vec<u8>>)>>,
+    handshakes: BTreeMap<(u32, u16), Vec<Row>>,
     frames_out: u64,
     frames_in: u64,
     stopped: bool,
@@ -389,7 +392,7 @@ impl Checker {
                         let closed = service.is_some_and(|service| service.settings.closed_window > Duration::ZERO);
                         let harm_max = if closed { HARM_MAX_CLOSED } else { HARM_MAX };
                         // By the end of a long wait the host repeats its SYN-ACK only every so often.
-                        let queued = u64::from(row.waited_ms) * 1_000 > QUEUED_US && flow.harmed > 0;
+                        let queued = row.waited_ms > QUEUED_MS && flow.harmed > 0;
                         differs(row, chain, &truth, flow.harmed > harm_max || waited || queued)
                     }
                     (Some(Behaviour::Hostile(kind)), _) => {
