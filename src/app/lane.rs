@@ -2,6 +2,7 @@
 
 use crate::app::clock::Clock;
 use crate::base::Instant;
+use crate::lane::step;
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
@@ -13,8 +14,6 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Frames sent in one round, so that receiving never waits long.
-const BATCH: usize = 256;
 /// Longest sleep of an idle lane: bounds how late an answer is seen.
 const IDLE_MAX: Duration = Duration::from_micros(500);
 /// How long a link may take to send the last frames.
@@ -73,17 +72,6 @@ impl Published {
     fn set(&self, snapshot: Snapshot) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
-}
-
-/// One round: receive a batch, let time pass, send what is due. Returns how many frames moved.
-///
-/// Production calls it from a pinned thread, a simulator from its virtual world.
-pub fn step(now: Instant, io: &mut impl FrameIo, engine: &mut Engine) -> io::Result<usize> {
-    let received = io.receive(&mut |frame| engine.handle_frame(now, frame))?;
-    engine.handle_timeout(now);
-    let sent = io.transmit(BATCH, &mut |buffer| engine.poll_frame(now, buffer))?;
-    io.kick()?;
-    Ok(received + sent)
 }
 
 /// A lane with all it needs.

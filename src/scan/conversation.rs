@@ -71,10 +71,14 @@ impl Conversation {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        let mut session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        let early = tcp.take_received();
+        if !early.is_empty() {
+            session.receive(context, now, &early, &mut out);
+        }
         tcp.send(&out);
         let stage = session.stage();
-        Self {
+        let mut conversation = Self {
             tuple,
             hint: Instant::FAR_FUTURE,
             ready: false,
@@ -85,7 +89,9 @@ impl Conversation {
             stage,
             stage_since: now,
             cause: None,
-        }
+        };
+        conversation.settle(now); // data and FIN may have come with the SYN-ACK
+        conversation
     }
 
     pub(super) fn handle_segment(&mut self, context: &Context, limits: &Limits, now: Instant, segment: &Segment<'_>) {

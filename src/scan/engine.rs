@@ -138,6 +138,9 @@ impl Engine {
         self.wheel.expire(now, &mut due);
         for id in due.drain(..) {
             if let Some(conversation) = self.table.get_mut(id) {
+                if now < conversation.hint {
+                    continue; // superseded: another hint comes
+                }
                 conversation.hint = Instant::FAR_FUTURE;
                 if conversation.next_timeout(&self.config.limits) <= now {
                     conversation.handle_timeout(&self.config.limits, now);
@@ -183,11 +186,13 @@ impl Engine {
     /// Stops probing and resets what is open.
     pub fn interrupt(&mut self) {
         self.phase = Phase::Interrupted;
-        for id in self.table.ids() {
+        let mut last = None;
+        while let Some(id) = self.table.next_id(last) {
             if let Some(conversation) = self.table.get_mut(id) {
                 conversation.interrupt();
             }
             self.touched(id);
+            last = Some(id);
         }
     }
 
@@ -235,7 +240,7 @@ impl Engine {
             Phase::Cooldown { until } => until,
             _ => Instant::FAR_FUTURE,
         };
-        let timer = if self.wheel.is_empty() { Instant::FAR_FUTURE } else { now + Wheel::<Id>::RESOLUTION };
+        let timer = self.wheel.next().unwrap_or(Instant::FAR_FUTURE);
         let now_due = !self.ready.is_empty() || !self.resets.is_empty();
         if now_due { now } else { probe.min(timer) }
     }
@@ -371,10 +376,7 @@ impl Engine {
             return;
         }
         let next = conversation.next_timeout(&self.config.limits);
-        if next < conversation.hint {
-            conversation.hint = next;
-            self.wheel.set(next, id);
-        }
+        conversation.hint = self.wheel.set_by(next, conversation.hint, id);
     }
 
     fn emit_reset(&mut self, tuple: Tuple, seq: u32, buffer: &mut [u8]) -> usize {

@@ -13,7 +13,6 @@ pub struct Assembler {
     next: u64,
     /// Pieces beyond `next`: ascending, disjoint, not empty.
     waiting: Vec<(u64, Vec<u8>)>,
-    waiting_bytes: usize,
 }
 
 impl Assembler {
@@ -23,8 +22,13 @@ impl Assembler {
     }
 
     /// Bytes that wait behind a hole.
-    pub const fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.iter().map(|(_, piece)| piece.len()).sum()
+    }
+
+    /// Position behind the last byte known, in order or not.
+    pub fn end(&self) -> u64 {
+        self.waiting.last().map_or(self.next, |(position, piece)| position + piece.len() as u64)
     }
 
     /// Takes `data` at `position`, appends whatever is now in order to `out`. Returns how many bytes had to be
@@ -46,6 +50,7 @@ impl Assembler {
     /// Stores what of `data` is not yet waiting, piece by piece between the known pieces.
     fn keep(&mut self, mut position: u64, mut data: &[u8]) -> usize {
         let mut dropped = 0;
+        let mut waiting_bytes = self.waiting_bytes();
         while !data.is_empty() {
             let after = self.waiting.partition_point(|piece| piece.0 <= position);
             if let Some(end) = after.checked_sub(1).map(|i| self.waiting[i].0 + self.waiting[i].1.len() as u64)
@@ -59,11 +64,11 @@ impl Assembler {
             let room = self.waiting.get(after).map_or(u64::MAX, |piece| piece.0 - position);
             let take = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
             let in_order = position == self.next;
-            if !in_order && (self.waiting.len() >= PIECES_MAX || self.waiting_bytes + take > WAITING_BYTES_MAX) {
+            if !in_order && (self.waiting.len() >= PIECES_MAX || waiting_bytes + take > WAITING_BYTES_MAX) {
                 dropped += take;
             } else {
                 self.waiting.insert(after, (position, data[..take].to_vec()));
-                self.waiting_bytes += take;
+                waiting_bytes += take;
             }
             position += take as u64;
             data = &data[take..];
@@ -79,10 +84,12 @@ impl Assembler {
             }
             out.extend_from_slice(piece);
             self.next += piece.len() as u64;
-            self.waiting_bytes -= piece.len();
             ready += 1;
         }
         self.waiting.drain(..ready);
+        if self.waiting.is_empty() {
+            self.waiting = Vec::new(); // holes are rare: keep no room for them
+        }
     }
 }
 

@@ -176,23 +176,78 @@ fn large_data_is_cut_at_the_mss_and_held_by_the_window() {
     let mut c = open();
     c.send(&[1; 1_500]);
     assert_eq!(poll(&mut c, 0).map(|s| (s.0, s.3.len())), Some((0, 536)));
-    assert_eq!(poll(&mut c, 0).map(|s| (s.0, s.3.len())), Some((536, 464)), "the window is 1000");
-    assert_eq!(poll(&mut c, 0), None);
+    assert_eq!(poll(&mut c, 0), None, "464 bytes of window are left: too small a part");
     c.handle_segment(at(1), &peer(0, 536, ACK, &[]));
-    assert_eq!(poll(&mut c, 1).map(|s| (s.0, s.3.len())), Some((1_000, 500)));
+    assert_eq!(poll(&mut c, 1).map(|s| (s.0, s.3.len())), Some((536, 536)));
+    assert_eq!(poll(&mut c, 1).map(|s| (s.0, s.3.len())), Some((1_072, 428)), "the rest, small or not");
+    assert_eq!(poll(&mut c, 1), None);
+}
+
+fn window(segment: Segment<'_>, window: u16) -> Segment<'_> {
+    Segment { window, ..segment }
+}
+
+/// Lets the timer fire that is armed; when that was, in milliseconds.
+fn fire(c: &mut Connection) -> u64 {
+    let due = c.next_timeout().expect("a timer").as_nanos() / 1_000_000;
+    c.handle_timeout(at(due));
+    due
 }
 
 #[test]
-fn a_closed_window_is_probed_with_one_byte() {
+fn a_closed_window_is_probed_with_one_byte_for_as_long_as_the_peer_answers() {
     let mut c = open();
+    c.handle_segment(at(1), &window(peer(0, 0, ACK, &[]), 0));
     c.send(b"ab");
-    let mut closed = peer(0, 0, ACK, &[]);
-    closed.window = 0;
-    c.handle_segment(at(1), &closed);
-    assert_eq!(poll(&mut c, 1), Some((0, 0, PSH, b"a".to_vec())));
     assert_eq!(poll(&mut c, 1), None);
-    c.handle_segment(at(2), &peer(0, 1, ACK, &[]));
-    assert_eq!(poll(&mut c, 2), Some((1, 0, PSH, b"b".to_vec())));
+    let mut probed = Vec::new();
+    for _ in 0..20 {
+        let due = fire(&mut c);
+        assert_eq!(poll(&mut c, due), Some((0, 0, PSH, b"a".to_vec())));
+        assert_eq!(poll(&mut c, due), None);
+        c.handle_segment(at(due), &window(peer(0, 0, ACK, &[]), 0));
+        assert_eq!(poll(&mut c, due), None, "the answers are no duplicate acknowledgements");
+        probed.push(due);
+    }
+    assert_eq!(probed[..6], [1_001, 3_001, 7_001, 15_001, 31_001, 47_001]);
+    c.handle_segment(at(400_000), &window(peer(0, 0, ACK, &[]), 9));
+    assert_eq!(poll(&mut c, 400_000), Some((0, 0, PSH, b"ab".to_vec())));
+    assert_eq!(c.next_timeout(), Some(at(401_000)), "patience is as short as before");
+    assert_eq!(c.ending(), None);
+}
+
+#[test]
+fn a_probe_that_was_taken_moves_on_and_a_mute_peer_is_given_up() {
+    let mut c = open();
+    c.handle_segment(at(1), &window(peer(0, 0, ACK, &[]), 0));
+    c.send(b"abc");
+    assert_eq!(poll(&mut c, 1), None);
+    let due = fire(&mut c);
+    assert!(poll(&mut c, due).is_some());
+    c.handle_segment(at(due), &window(peer(0, 1, ACK, &[]), 0));
+    assert_eq!(poll(&mut c, due), None);
+    let due = fire(&mut c);
+    assert_eq!(poll(&mut c, due), Some((1, 0, PSH, b"b".to_vec())));
+    for _ in 0..5 {
+        let due = fire(&mut c);
+        let _ = poll(&mut c, due);
+    }
+    assert_eq!(c.ending(), Some(Ending::Unacknowledged));
+}
+
+#[test]
+fn a_bare_fin_goes_into_a_closed_window_and_waits_for_a_living_peer() {
+    let mut c = open();
+    c.handle_segment(at(1), &window(peer(0, 0, ACK, &[]), 0));
+    c.close();
+    assert_eq!(poll(&mut c, 1), Some((0, 0, FIN, vec![])));
+    for _ in 0..10 {
+        let due = fire(&mut c);
+        assert_eq!(poll(&mut c, due), Some((0, 0, FIN, vec![])));
+        c.handle_segment(at(due), &window(peer(0, 0, ACK, &[]), 0));
+    }
+    c.handle_segment(at(500_000), &window(peer(0, 1, ACK, &[]), 0));
+    assert_eq!((c.ending(), c.next_timeout()), (None, Some(at(502_000))));
 }
 
 #[test]
@@ -230,8 +285,8 @@ proptest! {
                 if poll(&mut c, now).is_none() { break }
             }
             prop_assert!(poll(&mut c, now).is_none());
-            prop_assert!(c.received.len() <= WINDOW);
-            prop_assert!(c.unacked.len() <= 3_000);
+            prop_assert!(c.receiver.buffered() <= receiver::WINDOW);
+            prop_assert!(c.sender.bytes().len() <= 3_000);
         }
     }
 }
