@@ -76,6 +76,21 @@ impl Stage {
     }
 }
 
+/// The clock that runs at a stage, and what of the conversation it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Until the greeting is complete, in the clear or inside TLS.
+    Greeting,
+    /// From a command to its complete reply.
+    Reply,
+    /// From the ClientHello to the end of the handshake.
+    Tls,
+    /// From the goodbye to its reply.
+    Goodbye,
+    /// The whole connection.
+    Total,
+}
+
 /// What ended a connection from outside the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -85,12 +100,18 @@ pub enum Cause {
     PeerClosed,
     /// The peer sent RST.
     Reset,
-    /// The peer stopped acknowledging, or a stage took too long.
-    Timeout,
+    /// The peer stopped acknowledging.
+    Unacknowledged,
+    /// A deadline passed.
+    Timeout(Deadline),
+    /// A deadline passed while bytes kept coming, too slowly.
+    Tarpit,
     /// Nothing at all came after the SYN-ACK.
     Silent,
-    /// The peer sent more than we are ready to take.
+    /// The peer sent more bytes than we are ready to take.
     TooMuchData,
+    /// The peer sent more segments than we are ready to take.
+    TooManySegments,
     /// The run was stopped.
     Interrupted,
 }
@@ -126,16 +147,27 @@ outcomes! {
     ServiceRefused = "service_refused",
     /// The server does not speak the protocol.
     ProtocolError = "protocol_error",
-    /// A stage took too long.
-    Timeout = "timeout",
+    /// The greeting was not complete in time.
+    TimeoutGreeting = "timeout_greeting",
+    /// A reply was not complete in time, or the server stopped acknowledging the command.
+    TimeoutReply = "timeout_reply",
+    /// The TLS handshake was not complete in time.
+    TimeoutTls = "timeout_tls",
+    /// Each stage was in time, all together were not.
+    TimeoutTotal = "timeout_total",
+    /// A deadline passed although bytes kept coming: at least twice in that stage, and still in the second half
+    /// of its time.
+    Tarpit = "tarpit",
     /// The server reset the connection.
     Reset = "reset",
     /// The server closed the connection before the end.
     Closed = "closed",
     /// Nothing came after the SYN-ACK: the study's background noise.
     SilentAfterSynack = "silent_after_synack",
-    /// The server sent more than we take.
+    /// The server sent more bytes than we take.
     TooMuchData = "too_much_data",
+    /// The server sent more segments than we take.
+    TooManySegments = "too_many_segments",
     /// The run was stopped.
     Interrupted = "interrupted",
 }
@@ -245,6 +277,16 @@ impl Session {
         }
     }
 
+    /// Which clock runs.
+    pub fn deadline(&self) -> Deadline {
+        match self.dialogue.expect() {
+            _ if self.stage() == Stage::Tls => Deadline::Tls,
+            Some(Expect::Greeting) => Deadline::Greeting,
+            Some(Expect::Goodbye | Expect::End) | None => Deadline::Goodbye,
+            Some(_) => Deadline::Reply,
+        }
+    }
+
     /// When things happened.
     pub const fn times(&self) -> &Times {
         &self.times
@@ -282,11 +324,13 @@ impl Session {
         match cause {
             Cause::Interrupted => return (Outcome::Interrupted, Some("the run was stopped")),
             Cause::Silent => return (Outcome::SilentAfterSynack, None),
-            Cause::TooMuchData => return (Outcome::TooMuchData, Some("the server sent more than the limit")),
+            Cause::TooMuchData => return (Outcome::TooMuchData, reason(cause)),
+            Cause::TooManySegments => return (Outcome::TooManySegments, reason(cause)),
             _ => {}
         }
+        let too_slow = matches!(cause, Cause::Timeout(_) | Cause::Unacknowledged | Cause::Tarpit);
         let broken = self.local_error.is_some() || self.tls.as_ref().is_some_and(|t| t.state() == tls::State::Failed);
-        if broken && stage < Stage::Goodbye || stage == Stage::Tls {
+        if broken && stage < Stage::Goodbye || stage == Stage::Tls && !too_slow {
             return (Outcome::TlsFailed, reason(cause));
         }
         if let Some(findings) = self.findings() {
@@ -309,8 +353,10 @@ impl Session {
         }
         match cause {
             Cause::Reset => (Outcome::Reset, reason(cause)),
-            Cause::PeerClosed | Cause::Finished => (Outcome::Closed, reason(cause)),
-            _ => (Outcome::Timeout, reason(cause)),
+            Cause::Tarpit => (Outcome::Tarpit, reason(cause)),
+            Cause::Timeout(deadline) => (timeout(deadline), reason(cause)),
+            Cause::Unacknowledged => (timeout(self.deadline()), reason(cause)),
+            _ => (Outcome::Closed, reason(cause)),
         }
     }
 
@@ -368,11 +414,24 @@ impl Session {
     }
 }
 
+const fn timeout(deadline: Deadline) -> Outcome {
+    match deadline {
+        Deadline::Greeting => Outcome::TimeoutGreeting,
+        Deadline::Reply | Deadline::Goodbye => Outcome::TimeoutReply,
+        Deadline::Tls => Outcome::TimeoutTls,
+        Deadline::Total => Outcome::TimeoutTotal,
+    }
+}
+
 const fn reason(cause: Cause) -> Option<&'static str> {
     match cause {
         Cause::PeerClosed => Some("the server closed the connection"),
         Cause::Reset => Some("the server reset the connection"),
-        Cause::Timeout => Some("the server took too long"),
+        Cause::Timeout(_) => Some("the server took too long"),
+        Cause::Unacknowledged => Some("the server stopped acknowledging"),
+        Cause::Tarpit => Some("the server kept sending, too slowly"),
+        Cause::TooMuchData => Some("the server sent more bytes than the limit"),
+        Cause::TooManySegments => Some("the server sent more segments than the limit"),
         _ => None,
     }
 }

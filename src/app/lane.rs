@@ -6,7 +6,7 @@ use crate::lane::step;
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
-use crate::scan::ledger::{Ledger, Outcomes};
+use crate::scan::ledger::{Held, Ledger, Outcomes};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -51,12 +51,16 @@ pub struct Snapshot {
     pub nic: NicCounters,
     /// Connections open.
     pub open: u64,
+    /// Answers that wait for their turn.
+    pub waiting: u64,
     /// How far the sweep is, 0 to 1.
     pub progress: f64,
     /// Probes are still to be sent.
     pub sweeping: bool,
-    /// Why the sweep waits.
-    pub hold: Option<Hold>,
+    /// What slows the sweep down.
+    pub slowed_by: Option<Hold>,
+    /// For how long what has slowed it down.
+    pub held: Held,
 }
 
 /// Where a lane publishes its state.
@@ -155,9 +159,11 @@ impl<Io: FrameIo> Lane<Io> {
             outcomes: self.engine.outcomes().clone(),
             nic: self.io.counters(),
             open: self.engine.open(),
+            waiting: self.engine.waiting(),
             progress: self.engine.progress(),
             sweeping: self.engine.sweeping(),
-            hold: self.engine.hold(),
+            slowed_by: self.engine.slowed_by(),
+            held: *self.engine.held(),
         });
     }
 }

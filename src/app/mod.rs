@@ -4,6 +4,7 @@ pub mod clock;
 pub mod doctor;
 pub mod interface;
 pub mod lane;
+pub mod memory;
 pub mod privileges;
 pub mod scan;
 pub mod status;

@@ -292,6 +292,7 @@ impl Lanes {
         let space = Arc::new(plan.space.clone());
         let permutation = Permutation::new(space.size(), plan.seed);
         let (shard, shards) = plan.shard;
+        let claims = Arc::default();
         let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
         for (number, io) in (0..).zip(sockets) {
             let config = Config {
@@ -308,6 +309,7 @@ impl Lanes {
                 connections_max: (plan.connections_max / usize::try_from(count)?).max(16),
                 limits: plan.limits,
                 clock: clock.wall(),
+                claims: Arc::clone(&claims),
             };
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
@@ -383,7 +385,7 @@ fn supervise(
     lanes: &Lanes,
     writer: &WriterThread,
 ) -> Option<Stopped> {
-    let mut status = Status::new(plan.quiet);
+    let mut status = Status::new(plan.quiet, plan.rate.is_some());
     let mut stopped = None;
     while lanes.running() {
         std::thread::sleep(POLL);

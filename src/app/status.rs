@@ -16,7 +16,9 @@ pub fn total(lanes: &[Snapshot]) -> Snapshot {
         sum.open += lane.open;
         sum.progress += lane.progress / lanes.len() as f64;
         sum.sweeping |= lane.sweeping;
-        sum.hold = sum.hold.or(lane.hold);
+        sum.waiting += lane.waiting;
+        sum.held.add(&lane.held);
+        sum.slowed_by = sum.slowed_by.or(lane.slowed_by);
     }
     sum
 }
@@ -26,21 +28,23 @@ pub fn total(lanes: &[Snapshot]) -> Snapshot {
 pub struct Status {
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// Whether a rate was asked for.
+    rated: bool,
     last_at: Duration,
     last_probes: u64,
     last_answers: u64,
 }
 
 impl Status {
-    /// A status for a run; silent if `quiet`.
-    pub fn new(quiet: bool) -> Self {
+    /// A status for a run, whose rate is given if `rated`; silent if `quiet`.
+    pub fn new(quiet: bool, rated: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:30} {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, quiet, last_at: Duration::ZERO, last_probes: 0, last_answers: 0 }
+        Self { bar, quiet, rated, last_at: Duration::ZERO, last_probes: 0, last_answers: 0 }
     }
 
     /// Shows `state` at `elapsed` since the start, if a second has passed since the last time.
@@ -89,12 +93,22 @@ impl Status {
             per_second(average(ledger.answers)),
             state.open,
             ledger.ended,
-            match state.hold {
-                Some(Hold::Table) => "; waiting: connection table is full",
-                Some(Hold::Writer) => "; waiting: disk is behind",
-                None => "",
-            }
+            self.speed(state)
         )
+    }
+}
+
+impl Status {
+    /// Why the sweep is as fast as it is.
+    fn speed(&self, state: &Snapshot) -> &'static str {
+        match state.slowed_by {
+            _ if !state.sweeping => "",
+            Some(Hold::Table) => "; speed: by free connections",
+            Some(Hold::Turns) => "; speed: by answers waiting for their turn",
+            Some(Hold::Writer) => "; speed: by the disk",
+            None if self.rated => "; speed: as asked",
+            None => "; speed: by the link",
+        }
     }
 }
 
@@ -134,15 +148,29 @@ mod tests {
     fn the_line_says_what_zmaps_says_and_more() {
         let ledger = Ledger { probes: 20_000, answers: 230, ended: 12, ..Ledger::default() };
         let state = Snapshot { ledger, open: 3, progress: 0.25, sweeping: true, ..Snapshot::default() };
-        let status =
-            Status { bar: None, quiet: false, last_at: Duration::from_secs(9), last_probes: 10_000, last_answers: 100 };
+        let status = Status {
+            bar: None,
+            quiet: false,
+            rated: true,
+            last_at: Duration::from_secs(9),
+            last_probes: 10_000,
+            last_answers: 100,
+        };
         assert_eq!(
             status.line(Duration::from_secs(10), Duration::from_secs(1), &state),
             "0:10 25% (0:30 left); send: 20000 10.0 Kp/s (2.0 Kp/s avg); recv: 230 130 p/s (23 p/s avg); open: 3; \
-             handshakes: 12; drops: 0; hitrate: 1.15%"
+             handshakes: 12; drops: 0; hitrate: 1.15%; speed: as asked"
         );
-        let held = Snapshot { hold: Some(Hold::Writer), sweeping: false, progress: 1.0, ..state };
-        let line = status.line(Duration::from_secs(3_725), Duration::from_secs(1), &held);
-        assert!(line.starts_with("1:02:05 100% (done);") && line.ends_with("; waiting: disk is behind"), "{line}");
+        let line = |state: &Snapshot| status.line(Duration::from_secs(3_725), Duration::from_secs(1), state);
+        for (by, why) in [
+            (Hold::Table, "; speed: by free connections"),
+            (Hold::Turns, "; speed: by answers waiting for their turn"),
+            (Hold::Writer, "; speed: by the disk"),
+        ] {
+            let held = line(&Snapshot { slowed_by: Some(by), ..state.clone() });
+            assert!(held.ends_with(why), "{held}");
+        }
+        let done = line(&Snapshot { sweeping: false, progress: 1.0, ..state.clone() });
+        assert!(done.starts_with("1:02:05 100% (done);") && done.ends_with("hitrate: 1.15%"), "{done}");
     }
 }

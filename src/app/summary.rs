@@ -93,6 +93,9 @@ pub struct Summary {
     /// Counters of the engines.
     #[serde(serialize_with = "as_map")]
     ledger: Option<Vec<(&'static str, u64)>>,
+    /// For how long the sweep was slower than asked for, by cause, in microseconds; the lanes' times added up.
+    #[serde(serialize_with = "as_map")]
+    held: Option<Vec<(&'static str, u64)>>,
     /// Connections by outcome.
     #[serde(serialize_with = "as_map")]
     outcomes: Option<Vec<(&'static str, u64)>>,
@@ -149,6 +152,7 @@ impl Summary {
             xdp: None,
             tx_dropped: None,
             ledger: None,
+            held: None,
             outcomes: None,
             sockets: None,
             rows: None,
@@ -175,6 +179,7 @@ impl Summary {
             Stopped::Results => "max_results",
         });
         self.ledger = Some(state.ledger.named());
+        self.held = Some(state.held.named());
         self.outcomes = Some(state.outcomes.named().collect());
         self.sockets = Some(state.nic.named());
         self.rows = Some(json!({
@@ -192,7 +197,7 @@ impl Summary {
     pub fn check(&self) -> Result<()> {
         let Some((state, written)) = &self.account else { return Ok(()) };
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
-        state.ledger.check(state.open).map_err(wrong)?;
+        state.ledger.check(state.open, state.waiting).map_err(wrong)?;
         let pairs = [
             ("answers", state.ledger.answers, "rows in hosts", written.hosts),
             ("connections ended", state.ledger.ended, "rows in handshakes", written.handshakes),
@@ -234,6 +239,16 @@ fn config_json(plan: &Plan) -> Value {
         "source_port_first": plan.ports.first,
         "source_port_last": plan.ports.last,
         "connections_max": plan.connections_max,
+        "limits": {
+            "connect_secs": plan.limits.connect.as_secs_f64(),
+            "greeting_secs": plan.limits.greeting.as_secs_f64(),
+            "reply_secs": plan.limits.reply.as_secs_f64(),
+            "tls_secs": plan.limits.tls.as_secs_f64(),
+            "goodbye_secs": plan.limits.goodbye.as_secs_f64(),
+            "total_secs": plan.limits.total.as_secs_f64(),
+            "bytes_in": plan.limits.bytes_in,
+            "segments_in": plan.limits.segments_in,
+        },
     })
 }
 
@@ -297,7 +312,9 @@ impl Summary {
             (of("drop_no_socket"), "frames dropped: no socket on their queue"),
             (of("drop_bad_cookie"), "SYN-ACKs to nothing we sent"),
             (self.tx_dropped.unwrap_or(0), "frames dropped by the link instead of sent"),
-            (state.ledger.no_room, "answers not taken: connection table full"),
+            (state.ledger.no_room, "answers not taken at once: connection table full"),
+            (state.ledger.turns_lost, "answers without a connection: gone, or the run over, when their turn came"),
+            (state.ledger.resets_unsent, "resets not sent: too many at a time"),
             (state.ledger.malformed, "malformed frames"),
             (
                 state.ledger.bad_checksum,

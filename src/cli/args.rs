@@ -115,9 +115,10 @@ pub struct Scan {
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub bind: Bind,
 
-    /// Connections open at a time, over all queues; the sweep waits when they are nearly all in use.
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
-    pub max_connections: usize,
+    /// Connections open at a time, over all queues; the sweep slows down when they are nearly all in use
+    /// [default: what fits into a quarter of the free memory at 12 KiB each, from 1000 to 1000000].
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
 
     /// Wait so many seconds for a server's greeting.
     #[arg(long, value_name = "SECS", default_value_t = 30.0)]
@@ -126,6 +127,14 @@ pub struct Scan {
     /// Wait so many seconds for a reply to a command.
     #[arg(long, value_name = "SECS", default_value_t = 15.0)]
     pub reply_timeout: f64,
+
+    /// Wait so many seconds for the TLS handshake.
+    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    pub tls_timeout: f64,
+
+    /// Give a connection so many seconds in all.
+    #[arg(long, value_name = "SECS", default_value_t = 90.0)]
+    pub total_timeout: f64,
 
     /// Close a Parquet part after so many seconds; a crash loses at most the rows of that time.
     #[arg(long, value_name = "SECS", default_value_t = 60.0)]

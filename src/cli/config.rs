@@ -1,6 +1,7 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
 use super::args::{Bind as BindArg, Scan, XdpMode};
+use crate::app::memory;
 use crate::app::scan::Plan;
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
@@ -58,10 +59,12 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
         rate: rate(args)?,
         cooldown: seconds("-c", args.cooldown_time)?,
-        connections_max: args.max_connections.max(1),
+        connections_max: args.max_connections.map_or_else(memory::connections, |count| count.max(1)),
         limits: Limits {
             greeting: seconds("--greeting-timeout", args.greeting_timeout)?,
             reply: seconds("--reply-timeout", args.reply_timeout)?,
+            tls: seconds("--tls-timeout", args.tls_timeout)?,
+            total: seconds("--total-timeout", args.total_timeout)?,
             ..Limits::default()
         },
         mode: match args.xdp_mode {
@@ -204,6 +207,18 @@ mod tests {
         assert_eq!((plan.ports.first, plan.ports.last), (62_000, 62_010));
         assert_eq!(plan.source, Some(std::net::Ipv4Addr::new(10, 0, 0, 9)));
         assert_eq!(plan.gateway, Some(Mac([2, 0, 0, 0, 0, 1])));
+    }
+
+    #[test]
+    fn limits_are_as_given_and_documented() {
+        let default = plan("-p smtp -o x 198.18.0.1").expect("well-formed");
+        assert_eq!(default.limits, Limits::default(), "the command line's defaults are the engine's");
+        assert!((1_000..=1_000_000).contains(&default.connections_max));
+        let line = "-p smtp -o x --max-connections 5 --greeting-timeout 1 --reply-timeout 2 --tls-timeout 3 \
+                    --total-timeout 4 198.18.0.1";
+        let given = plan(line).expect("well-formed");
+        let seconds = [given.limits.greeting, given.limits.reply, given.limits.tls, given.limits.total];
+        assert_eq!((given.connections_max, seconds.map(|limit| limit.as_secs())), (5, [1, 2, 3, 4]));
     }
 
     #[test]

@@ -31,7 +31,7 @@ table! {
 table! {
     /// A connection: from the valid SYN-ACK to its close.
     "handshakes" pub struct Handshake {
-        /// When the connection was opened (arrival of the SYN-ACK).
+        /// When the connection was opened: arrival of the SYN-ACK, or the end of the wait for its turn.
         time: UtcMicros,
         /// Server address, as a number in host order (the views show it as text).
         ip: u32,
@@ -42,15 +42,22 @@ table! {
         /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,
-        /// How the conversation ended: `complete`, `no_starttls`, `starttls_refused`, `tls_failed`,
-        /// `timeout`, `reset`, `closed`, `protocol_error`, `silent_after_synack`, `service_refused`,
-        /// `too_much_data`, `interrupted`.
+        /// How the conversation ended. All was seen: `complete`, or `no_starttls` (not advertised). The server said
+        /// no: `starttls_refused`, `service_refused`. It failed: `tls_failed`, `protocol_error` (another protocol),
+        /// `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
+        /// (to a command), `timeout_tls`, `timeout_total` (all together); `silent_after_synack` if nothing at all
+        /// came after the SYN-ACK; `tarpit` if bytes had come at least twice in the stage whose deadline passed,
+        /// and still in the second half of its time. It was too much: `too_much_data`, `too_many_segments`.
+        /// We were stopped: `interrupted`.
         outcome: &'static str,
         /// What went wrong, in words, where something did.
         error: Option<String>,
-        /// From SYN-ACK to close, in microseconds.
+        /// How long the answer waited before `time` because another port of the address had its turn, in
+        /// microseconds.
+        waited_us: u64,
+        /// From `time` to the close, in microseconds.
         duration_us: u64,
-        /// From SYN-ACK to the first complete greeting, in microseconds.
+        /// From `time` to the first complete greeting, in microseconds.
         greeting_us: Option<u64>,
         /// From the first byte of the ClientHello to the end of the TLS handshake, in microseconds.
         tls_us: Option<u64>,

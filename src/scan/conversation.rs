@@ -3,15 +3,21 @@
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::row::Handshake;
-use crate::session::{Cause, Context, Outcome, Session, Stage};
+use crate::session::{Cause, Context, Deadline, Outcome, Session, Stage};
 use crate::targets::ports::Protocol;
 use crate::tcp::connection::{Connection, Ending};
-use crate::wire::{Segment, Tuple};
+use crate::wire::{Segment, Tuple, flags};
 
-/// How long each stage may take, and how much a server may say.
+/// How long each stage may take, and how much a server may say. Deadlines count from the begin of a stage: bytes
+/// that drip in do not move them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the SYN-ACK to the complete greeting. Real servers take up to half a minute.
+    /// Where we speak first: from the SYN-ACK to the first sign of life. A host that means it acknowledges our
+    /// ClientHello at once. Where the server speaks first it owes us nothing before its greeting, so there
+    /// the greeting's time is the only measure.
+    pub connect: Duration,
+    /// From the SYN-ACK, or the end of the TLS handshake, to the complete greeting. Real servers take up to half
+    /// a minute.
     pub greeting: Duration,
     /// From a command to its complete reply.
     pub reply: Duration,
@@ -23,28 +29,33 @@ pub struct Limits {
     pub total: Duration,
     /// Payload bytes taken from a server.
     pub bytes_in: u64,
+    /// Segments taken from a server.
+    pub segments_in: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connect: Duration::from_secs(10),
             greeting: Duration::from_secs(30),
             reply: Duration::from_secs(15),
             tls: Duration::from_secs(10),
             goodbye: Duration::from_secs(3),
             total: Duration::from_secs(90),
             bytes_in: 256 * 1024,
+            segments_in: 4_096,
         }
     }
 }
 
 impl Limits {
-    fn stage(&self, stage: Stage) -> Duration {
-        match stage {
-            Stage::Greeting | Stage::CapabilitiesTls => self.greeting,
-            Stage::Capabilities | Stage::Starttls => self.reply,
-            Stage::Tls => self.tls,
-            Stage::Goodbye | Stage::Done => self.goodbye,
+    fn of(&self, deadline: Deadline) -> Duration {
+        match deadline {
+            Deadline::Greeting => self.greeting,
+            Deadline::Reply => self.reply,
+            Deadline::Tls => self.tls,
+            Deadline::Goodbye => self.goodbye,
+            Deadline::Total => self.total,
         }
     }
 }
@@ -60,14 +71,29 @@ pub(super) struct Conversation {
     tcp: Connection,
     session: Session,
     protocol: Protocol,
+    /// When the SYN-ACK came, and when the connection was opened: later if it had to wait for its turn.
+    answered: Instant,
     opened: Instant,
-    stage: Stage,
+    /// The stage, its clock, and when both began.
+    stage: (Stage, Deadline),
     stage_since: Instant,
+    /// How often bytes came in this stage, and when they last did.
+    arrivals: u32,
+    last_arrival: Instant,
+    /// Something other than a repeated SYN-ACK has come.
+    heard: bool,
     cause: Option<Cause>,
 }
 
 impl Conversation {
-    pub(super) fn open(context: &Context, protocol: Protocol, now: Instant, syn_ack: &Segment<'_>) -> Self {
+    /// Opens it from `syn_ack`, which came at `answered`.
+    pub(super) fn open(
+        context: &Context,
+        protocol: Protocol,
+        now: Instant,
+        syn_ack: &Segment<'_>,
+        answered: Instant,
+    ) -> Self {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
@@ -77,7 +103,7 @@ impl Conversation {
             session.receive(context, now, &early, &mut out);
         }
         tcp.send(&out);
-        let stage = session.stage();
+        let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
             tuple,
             hint: Instant::FAR_FUTURE,
@@ -85,9 +111,13 @@ impl Conversation {
             tcp,
             session,
             protocol,
+            answered,
             opened: now,
             stage,
             stage_since: now,
+            arrivals: 0,
+            last_arrival: now,
+            heard: false,
             cause: None,
         };
         conversation.settle(now); // data and FIN may have come with the SYN-ACK
@@ -95,11 +125,17 @@ impl Conversation {
     }
 
     pub(super) fn handle_segment(&mut self, context: &Context, limits: &Limits, now: Instant, segment: &Segment<'_>) {
+        self.heard |= !segment.has(flags::SYN);
         self.tcp.handle_segment(now, segment);
         let received = self.tcp.take_received();
-        if self.tcp.traffic().bytes_in > limits.bytes_in {
+        let traffic = self.tcp.traffic();
+        if traffic.bytes_in > limits.bytes_in {
             self.give_up(Cause::TooMuchData);
+        } else if traffic.segments_in > limits.segments_in {
+            self.give_up(Cause::TooManySegments);
         } else if !received.is_empty() {
+            self.arrivals = self.arrivals.saturating_add(1);
+            self.last_arrival = now;
             let mut out = Vec::new();
             self.session.receive(context, now, &received, &mut out);
             self.tcp.send(&out);
@@ -109,17 +145,35 @@ impl Conversation {
 
     pub(super) fn handle_timeout(&mut self, limits: &Limits, now: Instant) {
         self.tcp.handle_timeout(now);
-        if self.cause.is_none() && now >= self.stage_since + limits.stage(self.stage) {
-            match self.stage {
-                Stage::Goodbye | Stage::Done => self.finish(Cause::Finished),
-                _ if self.tcp.traffic().segments_in == 0 => self.give_up(Cause::Silent),
-                _ => self.give_up(Cause::Timeout),
+        let (_, deadline) = self.stage;
+        if self.cause.is_none() && now >= self.stage_since + limits.of(deadline) {
+            match deadline {
+                Deadline::Goodbye => self.finish(Cause::Finished),
+                deadline => self.too_late(now, deadline),
             }
         }
+        if self.owes_a_sign() && now >= self.opened + limits.connect {
+            self.give_up(Cause::Silent);
+        }
         if now >= self.opened + limits.total {
-            self.give_up(Cause::Timeout);
+            self.too_late(now, Deadline::Total);
         }
         self.settle(now);
+    }
+
+    fn too_late(&mut self, now: Instant, deadline: Deadline) {
+        // Dripping, not merely incomplete: more than once, and in the second half of the time as well.
+        let second_half = self.last_arrival - self.stage_since >= (now - self.stage_since) / 2;
+        self.give_up(match deadline {
+            _ if !self.heard => Cause::Silent,
+            _ if self.arrivals >= 2 && second_half => Cause::Tarpit,
+            deadline => Cause::Timeout(deadline),
+        });
+    }
+
+    /// We spoke first, and not even an acknowledgement has come.
+    fn owes_a_sign(&self) -> bool {
+        !self.heard && self.tcp.traffic().bytes_out > 0
     }
 
     /// Ends it from outside, with a reset.
@@ -128,10 +182,11 @@ impl Conversation {
     }
 
     pub(super) fn next_timeout(&self, limits: &Limits) -> Instant {
-        let stage = self.stage_since + limits.stage(self.stage);
+        let stage = self.stage_since + limits.of(self.stage.1);
         let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };
+        let sign = if self.owes_a_sign() { self.opened + limits.connect } else { Instant::FAR_FUTURE };
         let total = self.opened + limits.total;
-        stage.min(total).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
+        stage.min(sign).min(total).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
     }
 
     pub(super) fn tcp(&mut self) -> &mut Connection {
@@ -154,15 +209,16 @@ impl Conversation {
         }
         let cause = match self.tcp.ending() {
             Some(Ending::Reset) => Some(Cause::Reset),
-            Some(Ending::Unacknowledged) if self.tcp.traffic().segments_in == 0 => Some(Cause::Silent),
-            Some(Ending::Unacknowledged) => Some(Cause::Timeout),
+            Some(Ending::Unacknowledged) if !self.heard => Some(Cause::Silent),
+            Some(Ending::Unacknowledged) => Some(Cause::Unacknowledged),
             _ => None,
         };
         self.cause = self.cause.or(cause);
-        let stage = self.session.stage();
+        let stage = (self.session.stage(), self.session.deadline());
         if stage != self.stage {
             self.stage = stage;
             self.stage_since = now;
+            self.arrivals = 0;
         }
     }
 
@@ -191,6 +247,7 @@ impl Conversation {
             stage: self.session.stage().name(),
             outcome: outcome.name(),
             error,
+            waited_us: micros(self.opened - self.answered),
             duration_us: micros(now - self.opened),
             greeting_us: times.greeting.map(|at| micros(at - self.opened)),
             tls_us: times.tls_started.zip(times.tls_done).map(|(from, to)| micros(to - from)),

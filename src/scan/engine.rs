@@ -2,8 +2,9 @@
 //! holds the conversation, gives rows.
 
 use super::conversation::{Conversation, Limits};
-use super::ledger::{Ledger, Outcomes};
-use super::pace::Pace;
+use super::ledger::{Held, Ledger, Outcomes};
+use super::pace::{FULL_SPEED, Pace};
+use super::turns::{Claims, Repetition, Turn, Turns};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
@@ -55,13 +56,17 @@ pub struct Config {
     pub limits: Limits,
     /// Maps the run's clock to UTC.
     pub clock: WallClock,
+    /// The addresses being talked to: the same for all lanes of a run.
+    pub claims: Arc<Claims>,
 }
 
-/// Why no probe goes out at the moment.
+/// What makes the sweep slower than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// The connection table is nearly full.
     Table,
+    /// Nearly as many answers as may wait for their turn.
+    Turns,
     /// The writer is behind.
     Writer,
 }
@@ -90,6 +95,11 @@ pub struct Engine {
     ready: VecDeque<Id>,
     resets: VecDeque<(Tuple, u32)>,
     answered: HashSet<u64>,
+    turns: Turns,
+    /// SYNs to repeat.
+    asks: VecDeque<Tuple>,
+    held: Held,
+    held_until: Instant,
     facts: Vec<Fact>,
     ledger: Ledger,
     outcomes: Outcomes,
@@ -113,6 +123,10 @@ impl Engine {
             ready: VecDeque::new(),
             resets: VecDeque::new(),
             answered: HashSet::new(),
+            turns: Turns::new(Arc::clone(&config.claims), config.connections_max),
+            asks: VecDeque::new(),
+            held: Held::default(),
+            held_until: now,
             facts: Vec::new(),
             ledger: Ledger::default(),
             outcomes: Outcomes::default(),
@@ -149,6 +163,11 @@ impl Engine {
             }
         }
         self.due = due;
+        while self.table.room() > 0 {
+            let Some(turn) = self.turns.due(now, &mut self.ledger.turns_lost) else { break };
+            self.take_turn(now, turn);
+        }
+        self.govern(now);
     }
 
     /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
@@ -162,6 +181,9 @@ impl Engine {
             }
             self.ready.pop_front();
             self.rest(now, id);
+        }
+        if !self.asks.is_empty() {
+            return self.poll_ask(now, buffer);
         }
         self.poll_probe(now, buffer)
     }
@@ -183,9 +205,15 @@ impl Engine {
         }
     }
 
-    /// Stops probing and resets what is open.
+    /// Stops probing and resets what is open, and what waits to be.
     pub fn interrupt(&mut self) {
         self.phase = Phase::Interrupted;
+        self.asks.clear();
+        for waiting in self.turns.clear() {
+            self.ledger.turns_lost += 1;
+            let segment = waiting.segment();
+            self.reset(segment.tuple(), segment.ack);
+        }
         let mut last = None;
         while let Some(id) = self.table.next_id(last) {
             if let Some(conversation) = self.table.get_mut(id) {
@@ -212,24 +240,66 @@ impl Engine {
         walked.max(budget)
     }
 
-    /// Whether all is done: no probe to send, no answer awaited, no connection open.
+    /// Whether all is done: no probe to send, no answer awaited, no connection open, nobody waiting for a turn.
     pub fn finished(&self, now: Instant) -> bool {
         let awaited = match self.phase {
             Phase::Sweeping => true,
             Phase::Cooldown { until } => now < until,
             Phase::Interrupted => false,
         };
-        !awaited && self.table.is_empty() && self.resets.is_empty()
+        !awaited && self.table.is_empty() && self.resets.is_empty() && self.turns.is_empty()
     }
 
     /// Why no probe goes out although targets are left.
     pub fn hold(&self) -> Option<Hold> {
+        self.speed().1.filter(|_| self.speed().0 == 0)
+    }
+
+    /// What slows the sweep down or holds it, if anything does.
+    pub fn slowed_by(&self) -> Option<Hold> {
+        self.speed().1.filter(|_| self.sweeping())
+    }
+
+    /// For how long what has slowed it down.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The speed of the sweep, as a share of [`FULL_SPEED`], and what it is limited by: full while a quarter of
+    /// the entries is free, none at a sixteenth, which is for the answers under way, in proportion between.
+    fn speed(&self) -> (u32, Option<Hold>) {
         if self.writer_behind {
-            Some(Hold::Writer)
-        } else if self.table.room() <= self.config.connections_max / 16 {
-            Some(Hold::Table)
-        } else {
-            None
+            return (0, Some(Hold::Writer));
+        }
+        let share = |room: usize, capacity: usize| {
+            let (full, none) = ((capacity / 4).max(1), capacity / 16);
+            let above = room.saturating_sub(none) * FULL_SPEED as usize / (full - none).max(1);
+            u32::try_from(above).unwrap_or(FULL_SPEED).min(FULL_SPEED)
+        };
+        let (table, turns) =
+            (share(self.table.room(), self.config.connections_max), share(self.turns.room(), self.turns.capacity()));
+        match (table, turns) {
+            (FULL_SPEED, FULL_SPEED) => (FULL_SPEED, None),
+            _ if turns < table => (turns, Some(Hold::Turns)),
+            _ => (table, Some(Hold::Table)),
+        }
+    }
+
+    /// Fits the pace to what is free, and keeps account of it.
+    fn govern(&mut self, now: Instant) {
+        let (share, by) = self.speed();
+        // What is asked again makes room; only the sweep slows down.
+        self.pace.slow_down(now, if self.asks.is_empty() { share } else { FULL_SPEED });
+        let passed = now - self.held_until;
+        self.held_until = now;
+        let micros = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        if self.sweeping() {
+            match by {
+                Some(Hold::Table) => self.held.table_us += micros,
+                Some(Hold::Turns) => self.held.turns_us += micros,
+                Some(Hold::Writer) => self.held.writer_us += micros,
+                None => {}
+            }
         }
     }
 
@@ -240,9 +310,11 @@ impl Engine {
             Phase::Cooldown { until } => until,
             _ => Instant::FAR_FUTURE,
         };
+        let ask = if self.asks.is_empty() { Instant::FAR_FUTURE } else { self.pace.next() };
+        let turn = if self.table.room() > 0 { self.turns.next_timeout() } else { Instant::FAR_FUTURE };
         let timer = self.wheel.next().unwrap_or(Instant::FAR_FUTURE);
         let now_due = !self.ready.is_empty() || !self.resets.is_empty();
-        if now_due { now } else { probe.min(timer) }
+        if now_due { now } else { probe.min(timer).min(ask).min(turn) }
     }
 
     /// Its account so far.
@@ -258,6 +330,16 @@ impl Engine {
     /// Connections open now.
     pub fn open(&self) -> u64 {
         self.table.len() as u64
+    }
+
+    /// Answers that wait for their turn: another port of their address is being talked to.
+    pub fn waiting(&self) -> u64 {
+        self.turns.len() as u64
+    }
+
+    /// Whether the account adds up at this moment: the first equation that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.ledger.check(self.open(), self.waiting())
     }
 
     fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) {
@@ -276,7 +358,10 @@ impl Engine {
         } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
-            self.reset(tuple, segment.ack);
+            // One that waits for its turn has nothing to say yet, and shall not be told off.
+            if !self.turns.waits(&tuple) {
+                self.reset(tuple, segment.ack);
+            }
         } else {
             self.ledger.strays += 1;
         }
@@ -289,22 +374,63 @@ impl Engine {
             self.ledger.bad_cookie += 1;
             return;
         };
+        if self.phase == Phase::Interrupted {
+            self.ledger.late += 1;
+            return self.reset(tuple, segment.ack);
+        }
         let target = u64::from(tuple.remote) << 16 | u64::from(tuple.remote_port);
         if self.answered.contains(&target) {
             self.ledger.duplicates += 1;
-            self.reset(tuple, segment.ack);
+            return self.handle_repetition(now, segment);
+        }
+        let opens = self.turns.claim(tuple.remote);
+        let taken = if opens { self.table.room() > 0 } else { self.turns.wait(now, segment) };
+        if !taken {
+            self.ledger.no_room += 1;
+            if opens {
+                self.turns.release(tuple.remote);
+            }
             return;
         }
-        let conversation = Conversation::open(&self.context, protocol, now, segment);
-        match self.table.insert(&tuple, conversation) {
-            Ok(id) => {
-                self.answered.insert(target);
-                self.ledger.answers += 1;
-                self.ledger.opened += 1;
-                self.facts.push(Fact::Host(self.host(now, segment)));
-                self.touched(id);
+        self.answered.insert(target);
+        self.ledger.answers += 1;
+        self.facts.push(Fact::Host(self.host(now, segment)));
+        if opens {
+            self.open_connection(now, protocol, segment, now);
+        } else {
+            self.ledger.waited += 1;
+        }
+    }
+
+    /// A SYN-ACK of a target that answered before: one that waits is known to be alive, any other connection of
+    /// that kind is over.
+    fn handle_repetition(&mut self, now: Instant, segment: &Segment<'_>) {
+        match self.turns.repeated(now, segment, self.table.room() > 0) {
+            Repetition::Unknown => self.reset(segment.tuple(), segment.ack),
+            Repetition::Waits => {}
+            Repetition::Open(waiting) => self.take_turn(now, Turn::Open(waiting)),
+        }
+    }
+
+    /// The caller has seen that there is room.
+    fn open_connection(&mut self, now: Instant, protocol: Protocol, syn_ack: &Segment<'_>, answered: Instant) {
+        let conversation = Conversation::open(&self.context, protocol, now, syn_ack, answered);
+        if let Ok(id) = self.table.insert(&syn_ack.tuple(), conversation) {
+            self.ledger.opened += 1;
+            self.touched(id);
+        }
+    }
+
+    fn take_turn(&mut self, now: Instant, turn: Turn) {
+        match turn {
+            Turn::Open(waiting) => {
+                let segment = waiting.segment();
+                if let Some(protocol) = self.protocol(segment.source_port) {
+                    self.open_connection(now, protocol, &segment, waiting.since);
+                }
             }
-            Err(_) => self.ledger.no_room += 1,
+            Turn::Ask(tuple) => self.asks.push_back(tuple),
+            Turn::Free => {}
         }
     }
 
@@ -332,6 +458,8 @@ impl Engine {
     fn reset(&mut self, tuple: Tuple, seq: u32) {
         if self.resets.len() < RESETS_MAX {
             self.resets.push_back((tuple, seq));
+        } else {
+            self.ledger.resets_unsent += 1;
         }
     }
 
@@ -368,10 +496,13 @@ impl Engine {
         conversation.ready = false;
         if conversation.over() {
             if let Some(conversation) = self.table.remove(id) {
+                let address = conversation.tuple.remote;
                 let (outcome, row, chain) = conversation.into_row(self.config.clock, now);
                 self.ledger.ended += 1;
                 self.outcomes.count(outcome);
                 self.facts.push(Fact::Handshake(Box::new(row), chain));
+                let turn = self.turns.next(now, address);
+                self.take_turn(now, turn);
             }
             return;
         }
@@ -384,6 +515,17 @@ impl Engine {
         let id = self.segment_id;
         let reset = Outgoing { tuple, seq, ack: 0, flags: flags::RST, window: 0, mss: None, payload: &[], id };
         emit(&self.config.link, &reset, buffer)
+    }
+
+    /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
+    fn poll_ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if !self.pace.take(now) {
+            return None;
+        }
+        let tuple = self.asks.pop_front()?;
+        self.ledger.asked_again += 1;
+        self.turns.sent(now, tuple.remote);
+        Some(self.template.write(&self.facts_on(tuple), buffer))
     }
 
     fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
@@ -409,11 +551,14 @@ impl Engine {
     fn facts_of(&self, target: Target) -> Facts {
         let Target { address, port } = target;
         let source_port = self.config.ports.pick(self.config.key, address, port, 0);
-        let tuple = Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port };
+        self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
+    }
+
+    fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
         #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
         let id = (seq >> 16) as u16 ^ seq as u16;
-        Facts { address, port, source_port, seq, id }
+        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
     }
 }
 

@@ -18,7 +18,8 @@ counters! {
         bad_cookie,
         /// Segments for no known connection whose acknowledgement is not ours either.
         strays,
-        /// Segments of connections already over, answered with RST.
+        /// Segments of connections already over (answered with RST) or not yet open, and answers to an
+        /// interrupted run.
         late,
         /// Segments of open connections.
         segments,
@@ -26,8 +27,18 @@ counters! {
         answers,
         /// Further SYN-ACKs of a target that answered.
         duplicates,
-        /// Valid SYN-ACKs not taken because the connection table was full (they are repeated by their sender).
+        /// Valid SYN-ACKs not taken because the connection table, or the list of those that wait for their turn,
+        /// was full. Their senders repeat them; none is counted as an answer before it is taken.
         no_room,
+        /// Answers that had to wait until another connection to their address was over.
+        waited,
+        /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
+        /// `probes`.
+        asked_again,
+        /// Answers that waited and came to no connection: asked again in vain, or the run was interrupted.
+        turns_lost,
+        /// Resets not sent because too many waited for the link already.
+        resets_unsent,
         /// Connections opened.
         opened,
         /// Connections that ended: one row each.
@@ -36,8 +47,9 @@ counters! {
 }
 
 impl Ledger {
-    /// The first equation that does not hold, with `open` connections still in the table.
-    pub fn check(&self, open: u64) -> Result<(), String> {
+    /// The first equation that does not hold, with `open` connections still in the table and `waiting` answers
+    /// waiting for their turn.
+    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
         let sums = [
             (
                 "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room",
@@ -52,13 +64,25 @@ impl Ledger {
                     + self.duplicates
                     + self.no_room,
             ),
-            ("answers = opened", self.answers, self.opened),
+            ("answers = opened + turns_lost + waiting", self.answers, self.opened + self.turns_lost + waiting),
             ("opened = ended + open", self.opened, self.ended + open),
         ];
         match sums.iter().find(|(_, left, right)| left != right) {
             Some((equation, left, right)) => Err(format!("{equation}: {left} is not {right}")),
             None => Ok(()),
         }
+    }
+}
+
+counters! {
+    /// For how long, in microseconds, the sweep was slower than asked for, by what slowed it.
+    pub struct Held {
+        /// Few entries of the connection table were free.
+        table_us,
+        /// Many answers waited for their turn.
+        turns_us,
+        /// The writer was behind.
+        writer_us,
     }
 }
 

@@ -5,6 +5,11 @@ use crate::base::{Duration, Instant};
 /// How much the bucket holds, as time at the full rate: what a late wake-up may catch up.
 const BURST: Duration = Duration::from_millis(10);
 
+/// What [`Pace::slow_down`] counts in: so many parts are the whole speed.
+pub const FULL_SPEED: u32 = 256;
+/// A pace without a rate is slowed down by pausing for a part of each slice of time.
+const SLICE_NANOS: u64 = 10_000_000;
+
 /// Lets `rate` probes a second pass.
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -14,6 +19,7 @@ pub struct Pace {
     saved: u64,
     limit: u64,
     last: Instant,
+    share: u32,
 }
 
 const SCALE: u32 = 16;
@@ -24,18 +30,26 @@ impl Pace {
         let price = rate.map_or(0, |rate| scaled(Duration::from_secs_f64(1.0 / rate.max(1e-6))));
         // A slow pace still has to save up one whole probe.
         let limit = scaled(BURST).max(price);
-        Self { price, saved: 0, limit, last: now }
+        Self { price, saved: 0, limit, last: now, share: FULL_SPEED }
+    }
+
+    /// Slows down to `share` of [`FULL_SPEED`] from `now` on.
+    pub fn slow_down(&mut self, now: Instant, share: u32) {
+        if share != self.share {
+            self.save(now);
+            self.share = share.min(FULL_SPEED);
+        }
     }
 
     /// Whether one more probe may go at `now`; if so it is counted.
     #[inline]
     pub fn take(&mut self, now: Instant) -> bool {
-        if self.price == 0 {
+        if self.price == 0 && self.share == FULL_SPEED {
             return true;
         }
-        if now > self.last {
-            self.saved = self.saved.saturating_add(scaled(now - self.last)).min(self.limit);
-            self.last = now;
+        self.save(now);
+        if self.price == 0 {
+            return u64::from(self.share) * SLICE_NANOS > now.as_nanos() % SLICE_NANOS * u64::from(FULL_SPEED);
         }
         let allowed = self.saved >= self.price;
         if allowed {
@@ -46,8 +60,24 @@ impl Pace {
 
     /// When the next probe may go.
     pub fn next(&self) -> Instant {
+        if self.price == 0 {
+            let wait = if self.share == FULL_SPEED { 0 } else { SLICE_NANOS - self.last.as_nanos() % SLICE_NANOS };
+            return self.last + Duration::from_nanos(wait);
+        }
+        if self.share == 0 {
+            return Instant::FAR_FUTURE;
+        }
         let missing = self.price.saturating_sub(self.saved);
-        self.last + Duration::from_nanos(missing.div_ceil(1 << SCALE))
+        let nanos = u128::from(missing.div_ceil(1 << SCALE)) * u128::from(FULL_SPEED);
+        self.last + Duration::from_nanos(u64::try_from(nanos.div_ceil(u128::from(self.share))).unwrap_or(u64::MAX))
+    }
+
+    fn save(&mut self, now: Instant) {
+        if now > self.last {
+            let fresh = u128::from(scaled(now - self.last)) * u128::from(self.share) / u128::from(FULL_SPEED);
+            self.saved = self.saved.saturating_add(u64::try_from(fresh).unwrap_or(u64::MAX)).min(self.limit);
+            self.last = now;
+        }
     }
 }
 
@@ -96,6 +126,26 @@ mod tests {
         let burst = std::iter::repeat_with(|| pace.take(late)).take_while(|allowed| *allowed).count();
         assert_eq!(burst, 10);
         assert!(pace.next() > late);
+    }
+
+    #[test]
+    fn slowed_down_a_share_of_the_rate_passes_and_none_at_all_when_stopped() {
+        for rate in [Some(10_000.0), None] {
+            let mut pace = Pace::new(rate, Instant::ZERO);
+            let mut passed = |from: u64, share: u32| {
+                let mut count = 0;
+                for step in 0..10_000 {
+                    let now = Instant::from_nanos(from + step * 100_000);
+                    pace.slow_down(now, share);
+                    count += u32::from(pace.take(now));
+                    assert!(pace.next() <= now + Duration::from_millis(10) || share == 0);
+                }
+                count
+            };
+            assert!((9_990..=10_000).contains(&passed(0, FULL_SPEED)));
+            assert!((2_490..=2_600).contains(&passed(1_000_000_000, FULL_SPEED / 4)));
+            assert!(passed(2_000_000_000, 0) <= 1);
+        }
     }
 
     #[test]

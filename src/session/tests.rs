@@ -151,11 +151,18 @@ fn each_way_to_fail_has_its_outcome() {
     assert_eq!(end("220 mx\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::NoStarttls));
     assert_eq!(end("554 no\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::ServiceRefused));
     assert_eq!(end("HTTP/1.1 400\r\n", NONE, Cause::Finished), (Stage::Done, Outcome::ProtocolError));
-    assert_eq!(end("220 mx\r\n", MUTE, Cause::Timeout), (Stage::Starttls, Outcome::Timeout));
+    let late = Cause::Timeout(Deadline::Reply);
+    assert_eq!(end("220 mx\r\n", MUTE, late), (Stage::Starttls, Outcome::TimeoutReply));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Timeout(Deadline::Total)), (Stage::Starttls, Outcome::TimeoutTotal));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Unacknowledged), (Stage::Starttls, Outcome::TimeoutReply));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::Tarpit), (Stage::Starttls, Outcome::Tarpit));
+    assert_eq!(end("220 m", MUTE, Cause::Timeout(Deadline::Greeting)), (Stage::Greeting, Outcome::TimeoutGreeting));
+    assert_eq!(end("220 mx\r\n", NONE, late), (Stage::Done, Outcome::NoStarttls));
     assert_eq!(end("220 mx\r\n", MUTE, Cause::Reset), (Stage::Starttls, Outcome::Reset));
     assert_eq!(end("", MUTE, Cause::PeerClosed), (Stage::Greeting, Outcome::Closed));
     assert_eq!(end("", MUTE, Cause::Silent), (Stage::Greeting, Outcome::SilentAfterSynack));
     assert_eq!(end("220 mx\r\n", MUTE, Cause::TooMuchData), (Stage::Starttls, Outcome::TooMuchData));
+    assert_eq!(end("220 mx\r\n", MUTE, Cause::TooManySegments), (Stage::Starttls, Outcome::TooManySegments));
     assert_eq!(end("220 mx\r\n", MUTE, Cause::Interrupted), (Stage::Starttls, Outcome::Interrupted));
 }
 
@@ -180,6 +187,28 @@ fn a_reset_during_the_handshake_is_a_failed_handshake() {
     let session = Session::open(&context, Protocol::Https, 1, Instant::ZERO, &mut Vec::new());
     let (outcome, words) = session.outcome(Cause::Reset);
     assert_eq!((outcome, words.as_deref()), (Outcome::TlsFailed, Some("the server reset the connection")));
+    // A server that takes its time has not failed: that is told apart.
+    assert_eq!(session.outcome(Cause::Timeout(Deadline::Tls)).0, Outcome::TimeoutTls);
+    assert_eq!(session.outcome(Cause::Unacknowledged).0, Outcome::TimeoutTls);
+    assert_eq!(session.outcome(Cause::Tarpit).0, Outcome::Tarpit);
+}
+
+#[test]
+fn each_stage_has_its_clock() {
+    let context = context();
+    let mut out = Vec::new();
+    let mut session = Session::open(&context, Protocol::Smtp, 1, Instant::ZERO, &mut out);
+    assert_eq!(session.deadline(), Deadline::Greeting);
+    for (reply, clock) in [("220 m", Deadline::Greeting), ("x\r\n", Deadline::Reply), ("250-mx\r\n", Deadline::Reply)] {
+        session.receive(&context, Instant::ZERO, reply.as_bytes(), &mut out);
+        assert_eq!(session.deadline(), clock);
+    }
+    session.receive(&context, Instant::ZERO, b"250 STARTTLS\r\n", &mut out);
+    assert_eq!((session.stage(), session.deadline()), (Stage::Starttls, Deadline::Reply));
+    session.receive(&context, Instant::ZERO, b"220 go\r\n", &mut out);
+    assert_eq!(session.deadline(), Deadline::Tls);
+    let session = Session::open(&context, Protocol::Imaps, 1, Instant::ZERO, &mut out);
+    assert_eq!(session.deadline(), Deadline::Tls);
 }
 
 #[test]

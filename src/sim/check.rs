@@ -1,10 +1,11 @@
 //! The checkers: what holds in every world, whatever its faults, and what must be found.
 //!
 //! While the world runs: nothing leaves for an address or port outside the plan or from a port that is not
-//! ours; every target is probed once at most, at no more than the rate in any window; the connection table
+//! ours; every target is probed once at most (again only after it answered and had to wait for its turn), at no
+//! more than the rate in any window; the connection table
 //! keeps its bound; no segment exceeds the peer's MSS or window or acknowledges what never arrived; the ledger
 //! adds up. At the end: every target was probed; frames are conserved on each link, in the verdict and in the
-//! ledger; each valid answer that reached the engine has its row in `hosts`; each connection has its row in
+//! ledger; connections to one address follow each other; each valid answer that reached the engine has its row in `hosts`; each connection has its row in
 //! `handshakes`, is closed on the wire (FIN both ways, or RST) and lasted no longer than the limits allow; the
 //! world came to rest in time.
 //!
@@ -49,6 +50,9 @@ const EXCUSED: &[&str] = &["timeout", "silent_after_synack", "reset", "closed", 
 /// Remote address and port, our port.
 type Key = (u32, u16, u16);
 
+/// Hosts by address, as far as they were asked for.
+pub type Hosts = BTreeMap<u32, Option<Host>>;
+
 /// What is known of one 4-tuple.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
@@ -60,6 +64,8 @@ struct Flow {
     /// Right edge of the peer's window, and the highest sequence number that arrived.
     edge: u32,
     highest: u32,
+    /// We have answered the SYN-ACK: another one changes nothing any more.
+    talking: bool,
     fin_out: bool,
     fin_in: bool,
     reset: bool,
@@ -129,10 +135,15 @@ impl Checker {
         if !planned || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
         }
-        if segment.flags == flags::SYN {
+        let syn = segment.flags == flags::SYN;
+        if syn {
             self.probe(now, target, &name);
         }
         let flow = self.flows.entry((target.0, target.1, segment.source_port)).or_default();
+        if syn && flow.answered.is_none() && self.probes.get(&target).is_some_and(|count| *count > 1) {
+            self.violations.push(format!("{name} was probed again without having answered"));
+        }
+        flow.talking = !syn && !segment.has(flags::RST);
         flow.harmed += u32::from(!intact);
         flow.fin_out |= segment.has(flags::FIN);
         flow.reset |= segment.has(flags::RST);
@@ -145,7 +156,8 @@ impl Checker {
     fn probe(&mut self, now: Instant, target: (u32, u16), name: &str) {
         let count = self.probes.entry(target).or_default();
         *count += 1;
-        if *count > 1 {
+        // Who answered and had to wait for his turn may be asked again, three times.
+        if *count > 4 {
             let count = *count;
             self.violation(now, format!("{name} was probed {count} times"));
         }
@@ -195,9 +207,9 @@ impl Checker {
         let taken = segment.payload.len() + usize::from(segment.has(flags::SYN)) + usize::from(segment.has(flags::FIN));
         let end = segment.seq.wrapping_add(u32::try_from(taken).unwrap_or(0));
         let edge = segment.ack.wrapping_add(u32::from(segment.window));
-        if reason == Reason::UpSynAck && flow.answered.is_none() {
+        if reason == Reason::UpSynAck && !flow.talking {
             let mss = usize::from(segment.mss().unwrap_or(536));
-            *flow = Flow { answered: Some(now), mss, edge, highest: end, ..*flow };
+            *flow = Flow { answered: flow.answered.or(Some(now)), mss, edge, highest: end, ..*flow };
         }
         if flow.edge.wrapping_sub(edge) > 1 << 31 {
             flow.edge = edge;
@@ -236,7 +248,7 @@ impl Checker {
             let open = engine.open();
             self.violation(now, format!("{open} connections are open, {} are allowed", self.connections_max));
         }
-        if let Err(text) = engine.ledger().check(engine.open()) {
+        if let Err(text) = engine.check() {
             self.violation(now, format!("the ledger does not add up: {text}"));
         }
     }
@@ -249,11 +261,12 @@ impl Checker {
         engine: &Engine,
         nic: &Nic,
         (up, down): (&Direction, &Direction),
-        hosts: &BTreeMap<u32, Option<Host>>,
+        hosts: &Hosts,
     ) {
         self.every_target_probed(now);
         self.frames_conserved(now, engine, nic, up, down);
-        self.every_answer_has_its_rows(now, engine);
+        self.every_answer_has_its_rows(now, engine, hosts);
+        self.one_at_a_time(now);
         self.rows_are_right(now, swarm, hosts);
     }
 
@@ -280,7 +293,13 @@ impl Checker {
             ("frames arrived = verdicts", self.frames_in, judged),
             ("frames let up = frames taken + waiting", raised, counters.rx_frames + nic.waiting() as u64),
             ("frames taken = the ledger's", counters.rx_frames, ledger.frames),
-            ("probes = the ledger's", self.probes.values().sum(), ledger.probes),
+            ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes),
+            ("SYNs = the ledger's", self.probes.values().sum(), ledger.probes + ledger.asked_again),
+            (
+                "answers without a connection = the ledger's",
+                (self.hosts.len() as u64).saturating_sub(self.handshakes.len() as u64),
+                ledger.turns_lost,
+            ),
         ];
         for (equation, left, right) in equations {
             if left != right {
@@ -294,7 +313,7 @@ impl Checker {
         }
     }
 
-    fn every_answer_has_its_rows(&mut self, now: Instant, engine: &Engine) {
+    fn every_answer_has_its_rows(&mut self, now: Instant, engine: &Engine, hosts: &Hosts) {
         // An answer that the full table turned away comes again, perhaps too late.
         let lenient = engine.ledger().no_room > 0;
         let mut found = Vec::new();
@@ -305,10 +324,14 @@ impl Checker {
             if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
-            if rows != usize::from(host) {
+            if rows > usize::from(host) {
                 found.push(format!("{name} has {rows} rows in handshakes, and in hosts: {host}"));
             }
-            if host && !(flow.reset || (flow.fin_out && flow.fin_in)) {
+            let honest = hosts.get(address).and_then(Option::as_ref).is_some_and(|host| host.truth(*port).is_some());
+            if host && rows == 0 && honest && flow.harmed == 0 {
+                found.push(format!("{name} answered and its turn never came"));
+            }
+            if rows > 0 && !(flow.reset || (flow.fin_out && flow.fin_in)) {
                 found.push(format!("the connection to {name} was not closed on the wire"));
             }
         }
@@ -317,7 +340,23 @@ impl Checker {
         }
     }
 
-    fn rows_are_right(&mut self, now: Instant, swarm: &Swarm, hosts: &BTreeMap<u32, Option<Host>>) {
+    /// By the rows: connections to one address do not overlap.
+    fn one_at_a_time(&mut self, now: Instant) {
+        let mut busy: BTreeMap<u32, Vec<(i64, i64, u16)>> = BTreeMap::new();
+        for (row, _) in self.handshakes.values().flatten() {
+            let lasted = i64::try_from(row.duration_us).unwrap_or(i64::MAX);
+            busy.entry(row.ip).or_default().push((row.time.0, row.time.0.saturating_add(lasted), row.port));
+        }
+        for (address, mut spans) in busy {
+            spans.sort_unstable();
+            for pair in spans.windows(2).filter(|pair| pair[1].0 < pair[0].1) {
+                let ports = (pair[0].2, pair[1].2);
+                self.violation(now, format!("{} was talked to on ports {ports:?} at once", Ipv4Addr::from(address)));
+            }
+        }
+    }
+
+    fn rows_are_right(&mut self, now: Instant, swarm: &Swarm, hosts: &Hosts) {
         let mut found = Vec::new();
         for ((address, port, _), flow) in &self.flows {
             let host = hosts.get(address).and_then(Option::as_ref);

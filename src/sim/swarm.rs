@@ -144,6 +144,7 @@ impl Swarm {
             connections_max: self.connections_max,
             limits: self.limits,
             clock: WallClock { start: START },
+            claims: Arc::default(),
         }
     }
 
@@ -245,6 +246,7 @@ fn ranges(random: &mut Random, addresses: u64) -> (Vec<Range>, Vec<Range>) {
 /// Generous enough that an honest server on a poor link is in time: see [`super::check`].
 fn limits(random: &mut Random) -> Limits {
     Limits {
+        connect: Duration::from_secs(random.between(25, 35)),
         greeting: Duration::from_secs(random.between(25, 35)),
         reply: Duration::from_secs(random.between(25, 35)),
         tls: Duration::from_secs(random.between(25, 35)),

@@ -1,7 +1,6 @@
 //! The world: a virtual clock that jumps from event to event, and everything that happens in it.
 
-use super::check::Checker;
-use super::host::Host;
+use super::check::{Checker, Hosts};
 use super::link::Direction;
 use super::nic::Nic;
 use super::swarm::{SOURCE, Swarm};
@@ -50,7 +49,7 @@ pub struct World {
     round_at: Instant,
     up: Direction,
     down: Direction,
-    hosts: BTreeMap<u32, Option<Host>>,
+    hosts: Hosts,
     timers: BTreeMap<u32, Instant>,
     trace: Trace,
     checker: Checker,

@@ -6,5 +6,6 @@
 
 mod kill;
 mod servers;
+mod tarpit;
 mod usage;
 mod world;

@@ -122,7 +122,7 @@ pub(crate) fn within(namespace: &str, program: &str) -> Command {
 /// Two namespaces and a veth pair, nothing behind it: for a scan that must not start.
 pub(crate) struct Pair {
     pub(crate) near: String,
-    far: String,
+    pub(crate) far: String,
 }
 
 impl Pair {

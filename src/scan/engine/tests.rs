@@ -12,8 +12,13 @@ const NET: u32 = 0xc612_0000;
 const ISS: u32 = 0xffff_fff0;
 
 fn config(addresses: u32, rate: Option<f64>) -> Config {
+    config_on(&[(25, Protocol::Smtp)], addresses, rate)
+}
+
+fn config_on(ports: &[(u16, Protocol)], addresses: u32, rate: Option<f64>) -> Config {
     let set = AddressSet::new(vec![(NET, NET + addresses - 1)]);
-    let space = Space::new(set, vec![Service { port: 25, protocol: Protocol::Smtp }]);
+    let services = ports.iter().map(|(port, protocol)| Service { port: *port, protocol: *protocol }).collect();
+    let space = Space::new(set, services);
     let permutation = Permutation::new(space.size(), 7);
     Config {
         positions: 0..permutation.positions(),
@@ -29,6 +34,7 @@ fn config(addresses: u32, rate: Option<f64>) -> Config {
         connections_max: 1_000,
         limits: Limits::default(),
         clock: WallClock::default(),
+        claims: Arc::default(),
     }
 }
 
@@ -40,21 +46,49 @@ fn engine(config: Config) -> Engine {
 /// What a host does with a line (`None`: it was just connected to). An empty answer is silence.
 type Script = fn(Option<&str>) -> &'static str;
 
-#[derive(Default)]
+/// What a host does by itself in each millisecond since it was connected to.
+type Clockwork = fn(u64) -> Act;
+
+enum Act {
+    Rest,
+    Say(&'static str),
+    Acknowledge,
+    Reset,
+    Close,
+}
+
+/// One port of a host.
 struct Host {
+    /// The probe, as frame: what is said goes back to where it came from.
+    probe: Vec<u8>,
+    probed_at: u64,
     /// Next sequence number of ours that the host expects, and its own next one.
     expects: u32,
     next: u32,
+    connected_at: Option<u64>,
     said: Vec<String>,
     closed: bool,
+    reset: bool,
 }
 
-/// Hosts by address, each with a script.
+impl Host {
+    fn open(&self) -> bool {
+        self.connected_at.is_some() && !self.closed && !self.reset
+    }
+}
+
+/// Hosts by address, each with a script that runs on every port.
 struct World {
     engine: Engine,
     scripts: BTreeMap<u32, Script>,
-    hosts: BTreeMap<u32, Host>,
-    probed: BTreeMap<u32, u32>,
+    clockworks: BTreeMap<u32, Clockwork>,
+    hosts: BTreeMap<(u32, u16), Host>,
+    /// How often a half-open connection repeats its SYN-ACK: after 1, 3, 7... seconds.
+    repetitions: u32,
+    /// How many SYNs of a target are answered.
+    answers_max: u32,
+    probed: BTreeMap<(u32, u16), u32>,
+    swept_at: u64,
     resets: u32,
     now: u64,
     facts: Vec<Fact>,
@@ -65,12 +99,23 @@ impl World {
         Self {
             engine: engine(config),
             scripts: scripts.iter().map(|(host, script)| (NET + host, *script)).collect(),
+            clockworks: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            repetitions: 0,
+            answers_max: u32::MAX,
             probed: BTreeMap::new(),
+            swept_at: 0,
             resets: 0,
             now: 0,
             facts: Vec::new(),
         }
+    }
+
+    /// One host that does by itself what `clockwork` says, beside its script.
+    fn of_one(config: Config, script: Script, clockwork: Clockwork) -> Self {
+        let mut world = Self::new(config, &[(1, script)]);
+        world.clockworks.insert(NET + 1, clockwork);
+        world
     }
 
     fn instant(&self) -> Instant {
@@ -84,36 +129,79 @@ impl World {
             let frame = buffer[..length].to_vec();
             self.deliver(&frame);
         }
+        self.tick();
         self.facts.extend(self.engine.take_facts());
-        assert_eq!(self.engine.ledger().check(self.engine.open()), Ok(()));
+        assert_eq!(self.engine.check(), Ok(()));
+        let mut talked_to = std::collections::BTreeSet::new();
+        for ((address, port), _) in self.hosts.iter().filter(|(_, host)| host.open()) {
+            assert!(talked_to.insert(address), "a second connection to {address:x}, on {port}, at {}", self.now);
+        }
         self.now += 1;
     }
 
     fn run(&mut self) {
         while !self.engine.finished(self.instant()) {
-            assert!(self.now < 200_000, "the world does not come to rest");
+            assert!(self.now < 400_000, "the world does not come to rest");
             self.step();
         }
     }
 
+    /// Runs to the end; the only row's outcome, stage and duration in seconds.
+    fn only_row(&mut self) -> (&'static str, &'static str, u64) {
+        self.run();
+        let rows = self.rows();
+        assert_eq!(rows.len(), 1);
+        (rows[0].outcome, rows[0].stage, rows[0].duration_us / 1_000_000)
+    }
+
     fn deliver(&mut self, frame: &[u8]) {
         let segment = parse(frame).expect("we emit well-formed frames");
-        let address = segment.destination;
+        let key = (segment.destination, segment.destination_port);
+        let Some(script) = self.scripts.get(&key.0).copied() else {
+            if segment.flags == flags::SYN {
+                self.swept_at = self.now;
+                *self.probed.entry(key).or_default() += 1;
+            }
+            return;
+        };
         if segment.flags == flags::SYN {
-            *self.probed.entry(address).or_default() += 1;
-        }
-        if segment.has(flags::RST) {
-            self.resets += 1;
+            self.swept_at = self.now;
+            let count = self.probed.entry(key).or_default();
+            *count += 1;
+            if *count <= self.answers_max {
+                let expects = segment.seq.wrapping_add(1);
+                let host = Host {
+                    probe: frame.to_vec(),
+                    probed_at: self.now,
+                    expects,
+                    next: ISS.wrapping_add(1),
+                    connected_at: None,
+                    said: Vec::new(),
+                    closed: false,
+                    reset: false,
+                };
+                self.hosts.insert(key, host);
+                let answer = host_says(&segment, ISS, expects, flags::SYN | flags::ACK, &[]);
+                self.engine.handle_frame(self.instant(), &answer);
+            }
             return;
         }
-        let Some(script) = self.scripts.get(&address).copied() else { return };
-        let host = self.hosts.entry(address).or_default();
-        if segment.has(flags::SYN) {
-            *host = Host { expects: segment.seq.wrapping_add(1), next: ISS.wrapping_add(1), ..Host::default() };
-            let answer = host_says(&segment, ISS, host.expects, flags::SYN | flags::ACK, &[]);
-            self.engine.handle_frame(self.instant(), &answer);
-            return self.say(&segment, script(None));
+        let Some(host) = self.hosts.get_mut(&key) else { return };
+        if segment.has(flags::RST) {
+            self.resets += 1;
+            host.reset = true;
+            return;
         }
+        if host.reset {
+            return;
+        }
+        if host.connected_at.is_none() {
+            host.connected_at = Some(self.now);
+            if !script(None).is_empty() {
+                self.say(key, flags::ACK | flags::PSH, script(None));
+            }
+        }
+        let Some(host) = self.hosts.get_mut(&key) else { return };
         if segment.seq != host.expects || (segment.payload.is_empty() && !segment.has(flags::FIN)) {
             return;
         }
@@ -127,22 +215,51 @@ impl World {
         if segment.has(flags::FIN) {
             host.expects = host.expects.wrapping_add(1);
             host.closed = true;
-            let (next, expects) = (host.next, host.expects);
-            host.next = next.wrapping_add(1);
-            let fin = host_says(&segment, next, expects, flags::FIN | flags::ACK, &[]);
-            return self.engine.handle_frame(self.instant(), &fin);
+            return self.say(key, flags::FIN | flags::ACK, "");
         }
-        self.say(&segment, reply);
+        if !reply.is_empty() {
+            self.say(key, flags::ACK | flags::PSH, reply);
+        }
     }
 
-    fn say(&mut self, to: &Segment<'_>, text: &str) {
-        let host = self.hosts.get_mut(&to.destination).expect("a host speaks");
-        if !text.is_empty() {
-            let frame = host_says(to, host.next, host.expects, flags::ACK | flags::PSH, text.as_bytes());
-            host.next = host.next.wrapping_add(u32::try_from(text.len()).expect("small"));
-            let now = self.instant();
-            self.engine.handle_frame(now, &frame);
+    /// What hosts do by themselves: repeat SYN-ACKs, follow their clockwork.
+    fn tick(&mut self) {
+        let now = self.now;
+        for key in self.hosts.keys().copied().collect::<Vec<_>>() {
+            let host = &self.hosts[&key];
+            let age = now - host.probed_at;
+            let Some(connected_at) = host.connected_at else {
+                let due = (1..=self.repetitions).any(|time| age == ((1 << time) - 1) * 1_000);
+                if age > ((1 << (self.repetitions + 1)) - 1) * 1_000 {
+                    self.hosts.remove(&key);
+                } else if due && !host.reset {
+                    let (probe, expects) = (host.probe.clone(), host.expects);
+                    let probe = parse(&probe).expect("a probe");
+                    let again = host_says(&probe, ISS, expects, flags::SYN | flags::ACK, &[]);
+                    self.engine.handle_frame(self.instant(), &again);
+                }
+                continue;
+            };
+            let Some(clockwork) = self.clockworks.get(&key.0).filter(|_| host.open()) else { continue };
+            match clockwork(now - connected_at) {
+                Act::Rest => {}
+                Act::Say(text) => self.say(key, flags::ACK | flags::PSH, text),
+                Act::Acknowledge => self.say(key, flags::ACK, ""),
+                Act::Reset => self.say(key, flags::RST | flags::ACK, ""),
+                Act::Close => self.say(key, flags::FIN | flags::ACK, ""),
+            }
         }
+    }
+
+    fn say(&mut self, key: (u32, u16), bits: u8, text: &str) {
+        let host = self.hosts.get_mut(&key).expect("a host speaks");
+        let probe = parse(&host.probe).expect("a probe");
+        let frame = host_says(&probe, host.next, host.expects, bits, text.as_bytes());
+        let advance = u32::try_from(text.len()).expect("small") + u32::from(bits & flags::FIN != 0);
+        host.next = host.next.wrapping_add(advance);
+        host.reset |= bits & flags::RST != 0;
+        let now = self.instant();
+        self.engine.handle_frame(now, &frame);
     }
 
     fn rows(&self) -> Vec<&crate::record::row::Handshake> {
@@ -189,7 +306,7 @@ fn every_target_is_probed_once_at_the_rate_and_a_conversation_becomes_a_row() {
     assert!(world.probed.len() == 500 && world.probed.values().all(|count| *count == 1));
     assert!((1_490..1_520).contains(&world.now), "500 probes at 1000 a second, then a second: {}", world.now);
 
-    let host = &world.hosts[&(NET + 77)];
+    let host = &world.hosts[&(NET + 77, 25)];
     assert_eq!(host.said, ["EHLO [10.77.0.2]", "QUIT"]);
     assert!(host.closed);
     let rows = world.rows();
@@ -312,4 +429,304 @@ fn a_budget_of_targets_is_kept() {
     let mut world = World::new(Config { targets_max: 13, ..config(100, None) }, &[]);
     world.run();
     assert_eq!((world.probed.len(), world.engine.ledger().probes), (13, 13));
+}
+
+/// Greets only after connecting, and answers nothing.
+fn greets_only(line: Option<&str>) -> &'static str {
+    if line.is_none() { "220 mx.example\r\n" } else { "" }
+}
+
+fn each_second(now: u64, act: Act) -> Act {
+    if now % 1_000 == 999 { act } else { Act::Rest }
+}
+
+#[test]
+fn a_drip_moves_no_deadline_and_is_a_tarpit() {
+    let drip: Clockwork = |now| each_second(now, Act::Say("2"));
+    assert_eq!(World::of_one(config(4, None), silent, drip).only_row(), ("tarpit", "greeting", 30));
+    // Fifteen seconds of reply, whatever comes in them.
+    let lines: Clockwork = |now| each_second(now, Act::Say("250-X\r\n"));
+    assert_eq!(World::of_one(config(4, None), greets_only, lines).only_row(), ("tarpit", "capabilities", 15));
+    // A slow tarpit sends a byte every ten seconds.
+    let slow: Clockwork = |now| if now % 10_000 == 9_000 { Act::Say("2") } else { Act::Rest };
+    assert_eq!(World::of_one(config(4, None), silent, slow).only_row(), ("tarpit", "greeting", 30));
+}
+
+#[test]
+fn what_stops_in_mid_sentence_is_late_and_no_tarpit() {
+    let half: Clockwork = |now| if now == 20_000 { Act::Say("220-wait\r\n") } else { Act::Rest };
+    assert_eq!(World::of_one(config(4, None), silent, half).only_row(), ("timeout_greeting", "greeting", 30));
+    let early: Clockwork = |now| if now < 10 { Act::Say("2") } else { Act::Rest };
+    assert_eq!(World::of_one(config(4, None), silent, early).only_row(), ("timeout_greeting", "greeting", 30));
+    let rest: Clockwork = |_| Act::Rest;
+    assert_eq!(World::of_one(config(4, None), greets_only, rest).only_row(), ("timeout_reply", "capabilities", 15));
+}
+
+#[test]
+fn a_greeting_after_29_seconds_is_in_time() {
+    let slow: Clockwork = |now| if now == 29_000 { Act::Say("220 mx\r\n") } else { Act::Rest };
+    let script: Script = |line| line.map_or("", |line| plain_smtp(Some(line)));
+    assert_eq!(World::of_one(config(4, None), script, slow).only_row(), ("no_starttls", "done", 29));
+}
+
+#[test]
+fn where_we_speak_first_a_sign_of_life_is_due_sooner() {
+    let tls = |clockwork| World::of_one(config_on(&[(443, Protocol::Https)], 4, None), silent, clockwork);
+    let limits = Limits { connect: Duration::from_secs(5), ..Limits::default() };
+    let mut mute = World::new(Config { limits, ..config_on(&[(443, Protocol::Https)], 4, None) }, &[(1, silent)]);
+    assert_eq!(mute.only_row(), ("silent_after_synack", "tls", 5));
+    assert_eq!(tls(|_| Act::Rest).only_row(), ("silent_after_synack", "tls", 10));
+    // An acknowledgement, or any other answer, is a sign of life.
+    let acknowledge: Clockwork = |now| if now == 100 { Act::Acknowledge } else { Act::Rest };
+    assert_eq!(tls(acknowledge).only_row(), ("timeout_tls", "tls", 10));
+    // Repeated SYN-ACKs are none: whoever sends them did not hear us.
+    let mut deaf = World::new(config(4, None), &[(1, silent)]);
+    deaf.step();
+    let probe = deaf.hosts[&(NET + 1, 25)].probe.clone();
+    let probe = parse(&probe).expect("a probe");
+    let again = host_says(&probe, ISS, probe.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
+    for _ in 0..3 {
+        deaf.engine.handle_frame(Instant::from_nanos(2_000_000), &again);
+    }
+    assert_eq!(deaf.only_row(), ("silent_after_synack", "greeting", 30));
+    assert_eq!(deaf.rows()[0].segments_in, 3);
+}
+
+#[test]
+fn the_sum_of_all_stages_has_a_deadline() {
+    let limits = Limits { total: Duration::from_secs(20), ..Limits::default() };
+    let late: Clockwork = |now| if now == 12_000 { Act::Say("220 mx\r\n") } else { Act::Rest };
+    let mut world = World::of_one(Config { limits, ..config(4, None) }, silent, late);
+    assert_eq!(world.only_row(), ("timeout_total", "capabilities", 20));
+}
+
+#[test]
+fn bytes_and_segments_have_budgets() {
+    let banner: Clockwork = |_| Act::Say(ENDLESS);
+    let mut world = World::of_one(config(4, None), silent, banner);
+    assert_eq!(world.only_row().0, "too_much_data");
+    let bytes = world.rows()[0].bytes_in;
+    assert!((256 * 1024..256 * 1024 + 1_000).contains(&bytes), "{bytes}");
+    assert_eq!(world.resets, 1);
+
+    let storm: Clockwork = |_| Act::Acknowledge;
+    let mut world = World::of_one(config(4, None), silent, storm);
+    assert_eq!(world.only_row(), ("too_many_segments", "greeting", 4));
+    assert_eq!((world.rows()[0].segments_in, world.resets), (4_097, 1));
+}
+
+/// A line that never ends, a thousand bytes at a time.
+const ENDLESS: &str = match std::str::from_utf8(&[b'2'; 1_000]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+
+#[test]
+fn resets_and_closes_are_told_apart() {
+    let reset: Clockwork = |now| if now == 50 { Act::Reset } else { Act::Rest };
+    assert_eq!(World::of_one(config(4, None), silent, reset).only_row(), ("reset", "greeting", 0));
+    let close: Clockwork = |now| if now == 50 { Act::Close } else { Act::Rest };
+    assert_eq!(World::of_one(config(4, None), silent, close).only_row().0, "closed");
+}
+
+const FOUR: &[(u16, Protocol)] =
+    &[(25, Protocol::Smtp), (26, Protocol::Smtp), (587, Protocol::Smtp), (2525, Protocol::Smtp)];
+
+/// Greets after three seconds; `plain_smtp` from then on.
+fn slow_greeting(now: u64) -> Act {
+    if now == 3_000 { Act::Say("220 mx\r\n") } else { Act::Rest }
+}
+
+fn slow_smtp(line: Option<&str>) -> &'static str {
+    line.map_or("", |line| plain_smtp(Some(line)))
+}
+
+#[test]
+fn all_ports_of_an_address_get_their_rows_one_after_the_other() {
+    let hosts: Vec<(u32, Script)> = (0..50).map(|host| (host, plain_smtp as Script)).collect();
+    let mut world = World::new(config_on(FOUR, 50, Some(1_000.0)), &hosts);
+    world.run();
+    assert!((190..=202).contains(&world.swept_at), "the sweep waits for nobody: {}", world.swept_at);
+    assert_eq!(world.rows().len(), 200);
+    assert!(world.rows().iter().all(|row| row.outcome == "no_starttls"));
+
+    // Slow ones: three seconds each. The host repeats its SYN-ACKs meanwhile, so nobody is asked again.
+    let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
+    world.repetitions = 5;
+    world.step();
+    assert_eq!((world.engine.open(), world.engine.waiting(), world.engine.ledger().waited), (1, 3, 3));
+    assert_eq!(world.swept_at, 0, "the sweep waits for nobody");
+    world.run();
+    let ledger = *world.engine.ledger();
+    assert_eq!((ledger.answers, ledger.opened, ledger.ended), (4, 4, 4));
+    assert_eq!((ledger.probes, ledger.turns_lost), (8, 0));
+    let rows = world.rows();
+    assert!(rows.iter().all(|row| row.outcome == "no_starttls"));
+    let seconds: Vec<u64> = rows.iter().map(|row| row.waited_us / 1_000_000).collect();
+    assert_eq!(seconds, [0, 3, 6, 9]);
+    assert!(rows.iter().all(|row| row.duration_us / 1_000_000 == 3), "the wait is not part of the connection");
+    let hosts = world.facts.iter().filter(|fact| matches!(fact, Fact::Host(_))).count();
+    assert_eq!(hosts, 4);
+    assert!(world.engine.config.claims.is_empty());
+}
+
+#[test]
+fn a_half_open_connection_that_was_given_up_is_asked_for_again() {
+    // Its host never repeats a SYN-ACK, and forgets after a second.
+    let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
+    world.run();
+    let ledger = *world.engine.ledger();
+    assert_eq!((ledger.answers, ledger.opened, ledger.ended, ledger.turns_lost), (4, 4, 4, 0));
+    assert_eq!((ledger.probes, ledger.asked_again, ledger.duplicates), (8, 3, 3));
+    assert!(world.rows().iter().all(|row| row.outcome == "no_starttls"));
+    assert!((12_000..12_500).contains(&world.now), "at once, when the turn comes: {}", world.now);
+    assert_eq!(world.probed[&(NET, 25)], 1);
+
+    // It answers one SYN of each port only: it is asked three times, and then given up.
+    let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
+    world.answers_max = 1;
+    world.run();
+    let ledger = *world.engine.ledger();
+    assert_eq!((ledger.answers, ledger.opened, ledger.turns_lost, ledger.asked_again), (4, 1, 3, 9));
+    assert_eq!((world.rows().len(), world.engine.waiting()), (1, 0));
+    assert!((21_000..21_500).contains(&world.now), "three seconds, then six for each: {}", world.now);
+    assert!(world.engine.config.claims.is_empty());
+}
+
+#[test]
+fn those_who_wait_are_bounded_and_nobody_is_lost() {
+    let ports: Vec<(u16, Protocol)> = (0..40).map(|port| (2_000 + port, Protocol::Smtp)).collect();
+    let mut world =
+        World::of_one(Config { connections_max: 16, ..config_on(&ports, 1, None) }, slow_smtp, slow_greeting);
+    world.scripts = BTreeMap::from([(NET, slow_smtp as Script)]);
+    world.clockworks = BTreeMap::from([(NET, slow_greeting as Clockwork)]);
+    world.repetitions = 5;
+    world.step();
+    assert_eq!((world.engine.open(), world.engine.waiting()), (1, 15));
+    assert_eq!(world.engine.slowed_by(), Some(Hold::Turns));
+    world.run();
+    assert_eq!((world.rows().len(), world.engine.ledger().no_room), (40, 0), "the sweep waits, so that all fit");
+    assert!(world.engine.held().turns_us > 30_000_000);
+}
+
+#[test]
+fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
+    let ports: Vec<(u16, Protocol)> = (0..20).map(|port| (2_000 + port, Protocol::Smtp)).collect();
+    let mut world = World::new(config_on(&ports, 1, None), &[(0, plain_smtp)]);
+    world.engine.turns = Turns::new(Arc::default(), 4);
+    world.repetitions = 5;
+    // The whole sweep at once, as if all SYN-ACKs had been under way.
+    world.clockworks.insert(NET, slow_greeting);
+    world.scripts.insert(NET, slow_smtp);
+    while world.engine.ledger().probes < 20 {
+        let facts = world
+            .engine
+            .facts_of(Target { address: NET, port: 2_000 + u16::try_from(world.engine.ledger().probes).expect("few") });
+        let mut buffer = [0; 64];
+        let length = world.engine.template.write(&facts, &mut buffer);
+        world.engine.ledger.probes += 1;
+        world.engine.walk.next();
+        world.deliver(&buffer[..length]);
+    }
+    let ledger = *world.engine.ledger();
+    assert_eq!((ledger.answers, world.engine.open(), world.engine.waiting(), ledger.no_room), (5, 1, 4, 15));
+    world.run();
+    let ledger = *world.engine.ledger();
+    assert!(ledger.opened > 8 && ledger.opened == ledger.ended, "{ledger:?}");
+}
+
+#[test]
+fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
+    let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
+    world.repetitions = 5;
+    world.step();
+    let now = world.instant();
+    world.engine.stop(now);
+    world.run();
+    assert_eq!(world.rows().len(), 4);
+
+    let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
+    world.step();
+    world.engine.interrupt();
+    world.run();
+    assert!(world.now < 5);
+    assert_eq!((world.rows().len(), world.engine.ledger().turns_lost, world.resets), (1, 3, 4));
+    // An answer that comes now is turned away.
+    let probe = world.hosts[&(NET + 1, 25)].probe.clone();
+    let probe = parse(&probe).expect("a probe");
+    world.engine.answered.clear();
+    let answer = host_says(&probe, ISS, probe.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
+    world.engine.handle_frame(Instant::from_nanos(9_000_000), &answer);
+    assert_eq!((world.engine.open(), world.engine.ledger().late), (0, 1));
+    assert!(world.engine.config.claims.is_empty());
+}
+
+#[test]
+fn lanes_keep_out_of_each_others_way() {
+    let claims = Arc::new(Claims::default());
+    let shared = || Config { claims: Arc::clone(&claims), targets_max: 0, ..config_on(FOUR, 2, None) };
+    let (mut a, mut b) = (engine(shared()), engine(shared()));
+    let mut buffer = [0; 1_518];
+    let mut drain = |engine: &mut Engine, millis: u64| {
+        let now = Instant::from_nanos(millis * 1_000_000);
+        engine.handle_timeout(now);
+        std::iter::from_fn(|| engine.poll_frame(now, &mut buffer)).count()
+    };
+    let answer = |engine: &mut Engine, port: u16, millis: u64| {
+        let facts = engine.facts_of(Target { address: NET + 1, port });
+        let tuple = Tuple { remote: US, local: NET + 1, remote_port: facts.source_port, local_port: port };
+        let link = engine.config.link;
+        let (flags, ack) = (flags::SYN | flags::ACK, facts.seq.wrapping_add(1));
+        let mut buffer = [0; 64];
+        let syn_ack = Outgoing { tuple, seq: 9, ack, flags, window: 9, mss: None, payload: &[], id: 1 };
+        let length = emit(&link, &syn_ack, &mut buffer);
+        engine.handle_frame(Instant::from_nanos(millis * 1_000_000), &buffer[..length]);
+    };
+    answer(&mut a, 25, 0);
+    answer(&mut b, 26, 1);
+    answer(&mut b, 587, 2);
+    assert_eq!((a.open(), b.open(), b.waiting()), (1, 0, 2));
+    for millis in 3..500 {
+        assert_eq!((drain(&mut b, millis), b.open()), (0, 0));
+    }
+    a.interrupt();
+    assert_eq!(drain(&mut a, 500), 1, "the reset");
+    assert_eq!((a.open(), claims.len()), (0, 0));
+    drain(&mut b, 551);
+    assert_eq!((b.open(), b.waiting()), (1, 1));
+    // And the other way round.
+    answer(&mut a, 2525, 552);
+    assert_eq!((a.open(), a.waiting()), (0, 0), "an interrupted lane takes nobody");
+    b.interrupt();
+    drain(&mut b, 553);
+    assert_eq!((b.open(), b.waiting(), claims.len()), (0, 0, 0));
+}
+
+#[test]
+fn the_sweep_slows_down_in_proportion_to_what_is_free() {
+    let hosts: Vec<(u32, Script)> = (0..2_000).map(|host| (host, silent as Script)).collect();
+    let mut world = World::new(Config { connections_max: 800, ..config(2_000, Some(1_000.0)) }, &hosts);
+    let mut opened_in = |millis: u64| {
+        let before = world.engine.open();
+        for _ in 0..millis {
+            world.step();
+        }
+        (world.engine.open() - before, world.engine.slowed_by())
+    };
+    assert!(matches!(opened_in(590), (570..=600, None)));
+    // From 200 free entries (a quarter) to 50 (a sixteenth), ever slower.
+    let (first, by) = opened_in(100);
+    assert!((50..=90).contains(&first) && by == Some(Hold::Table), "{first}");
+    let (second, _) = opened_in(100);
+    assert!(second < first && second > 10, "{first}, then {second}");
+    let (_, by) = opened_in(5_000);
+    assert_eq!((world.engine.open(), by), (750, Some(Hold::Table)));
+    let held = *world.engine.held();
+    assert!((5_100_000..5_300_000).contains(&held.table_us) && held.writer_us == 0, "{held:?}");
+}
+
+#[test]
+fn a_conversation_is_small() {
+    assert!(size_of::<Conversation>() <= 1_024, "{}", size_of::<Conversation>());
+    println!("{} bytes", size_of::<Conversation>());
 }

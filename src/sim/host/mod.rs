@@ -86,8 +86,18 @@ impl Hostile {
         match self {
             Self::OnlySynAck | Self::Mute => &["silent_after_synack", "timeout", "tls_failed"],
             Self::Tarpit => &["timeout", "tarpit", "tls_failed", "protocol_error"],
-            Self::EndlessGreeting => &["too_much_data", "timeout", "protocol_error", "tls_failed", "tarpit"],
-            Self::LongGreeting => &["no_starttls", "too_much_data", "tls_failed", "protocol_error", "closed"],
+            Self::EndlessGreeting => {
+                &["too_much_data", "too_many_segments", "timeout", "protocol_error", "tls_failed", "tarpit"]
+            }
+            Self::LongGreeting => &[
+                "no_starttls",
+                "too_much_data",
+                "too_many_segments",
+                "tls_failed",
+                "protocol_error",
+                "tarpit",
+                "timeout",
+            ],
             Self::ResetAtOnce | Self::ResetAtFirst | Self::ResetAtThird => &["reset", "tls_failed"],
             Self::FinAtOnce => &["closed", "tls_failed"],
             Self::FinWithGreeting | Self::DataAfterFin => &["closed", "tls_failed", "protocol_error"],
@@ -200,6 +210,9 @@ impl Host {
     pub fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
         let Ok(segment) = parse::segment(frame) else { return };
         let key = (segment.destination_port, segment.source, segment.source_port);
+        if segment.flags == flags::SYN && self.connections.get(&key).is_some_and(|known| known.tcp.dead()) {
+            self.connections.remove(&key);
+        }
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.handle_segment(now, &segment);
         } else if segment.flags == flags::SYN {

@@ -1,0 +1,367 @@
+//! Whose turn it is: at most one connection at a time to one address, over all ports and all lanes.
+//!
+//! The sweep is stateless and in random order, so a second port of an address may answer while the first is
+//! being talked to. Its handshake is then not completed: what the SYN-ACK said is kept, and the connection is
+//! opened from it when the turn comes. A half-open connection lives as long as its host repeats the SYN-ACK,
+//! each time after about twice the time before (RFC 6298, section 5.5); one whose repetition is overdue has
+//! been given up, or never was more than an answer. Such a host is asked again by repeating the very same
+//! SYN, as any client would: a half-open connection repeats its SYN-ACK, a forgotten one begins anew, and the
+//! answer comes to the same lane. (A SYN from another port would come to any lane, and a RST before it could
+//! overtake it.)
+//!
+//! Bounded: answers that wait, times that a host is asked.
+
+use crate::base::{Duration, Instant};
+use crate::wire::{Segment, Tuple, flags};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A host repeats its SYN-ACK after this long for the first time (RFC 6298, section 2.1).
+const FIRST_REPETITION: Duration = Duration::from_secs(1);
+/// How long the answer to a repeated SYN is awaited.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How often a SYN is repeated before the target is given up.
+const ASK_MAX: u8 = 3;
+/// How often a lane looks whether another lane has finished with an address.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Locks that share the addresses, so that lanes do not meet.
+const SHARDS: usize = 64;
+
+/// The addresses that are being talked to, by any lane: what the lanes of a run share, and nothing else.
+#[derive(Debug)]
+pub struct Claims {
+    lanes: AtomicU32,
+    shards: [Mutex<HashMap<u32, u32>>; SHARDS],
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { lanes: AtomicU32::new(0), shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl Claims {
+    /// How many addresses are claimed.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, address: u32) -> MutexGuard<'_, HashMap<u32, u32>> {
+        // Neighbours differ in their low bits.
+        self.shards[address as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lane that has `address` now: `lane` if it was free.
+    fn claim(&self, address: u32, lane: u32) -> (bool, u32) {
+        let mut shard = self.shard(address);
+        match shard.get(&address) {
+            Some(holder) => (false, *holder),
+            None => {
+                shard.insert(address, lane);
+                (true, lane)
+            }
+        }
+    }
+
+    fn release(&self, address: u32) {
+        self.shard(address).remove(&address);
+    }
+}
+
+/// An answer that waits: what a connection is opened from.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    tuple: Tuple,
+    seq: u32,
+    ack: u32,
+    window: u16,
+    ttl: u8,
+    options: Box<[u8]>,
+    /// When it came first: the wait is counted from here.
+    pub(super) since: Instant,
+    /// First and last SYN-ACK of this half-open connection.
+    first: Instant,
+    last: Instant,
+}
+
+impl Waiting {
+    fn new(now: Instant, syn_ack: &Segment<'_>) -> Self {
+        Self {
+            tuple: syn_ack.tuple(),
+            seq: syn_ack.seq,
+            ack: syn_ack.ack,
+            window: syn_ack.window,
+            ttl: syn_ack.ttl,
+            options: syn_ack.options.into(),
+            since: now,
+            first: now,
+            last: now,
+        }
+    }
+
+    /// The SYN-ACK, without the data it may have carried: unacknowledged, its sender repeats them.
+    pub(super) fn segment(&self) -> Segment<'_> {
+        Segment {
+            source: self.tuple.remote,
+            destination: self.tuple.local,
+            source_port: self.tuple.remote_port,
+            destination_port: self.tuple.local_port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: flags::SYN | flags::ACK,
+            window: self.window,
+            ttl: self.ttl,
+            options: &self.options,
+            payload: &[],
+        }
+    }
+
+    fn repeated(&mut self, now: Instant, syn_ack: &Segment<'_>) {
+        let first = if self.seq == syn_ack.seq { self.first } else { now };
+        let since = self.since;
+        *self = Self { since, first, ..Self::new(now, syn_ack) };
+    }
+
+    /// Whether the next repetition is not overdue.
+    fn alive(&self, now: Instant) -> bool {
+        now <= self.last + (self.last - self.first) + FIRST_REPETITION
+    }
+}
+
+/// What an address's queue waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The connection that this lane has open.
+    Connection,
+    /// Another lane's connection.
+    OtherLane,
+    /// The answer to the `times`-th repetition of the SYN, until `until` (far off until it is sent).
+    Answer { times: u8, until: Instant },
+}
+
+#[derive(Debug)]
+struct Queue {
+    state: State,
+    /// Never empty.
+    waiting: VecDeque<Waiting>,
+}
+
+/// What an address's turn leads to.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Open this one.
+    Open(Waiting),
+    /// Repeat the SYN of this one.
+    Ask(Tuple),
+    /// Nobody is left: the address is free.
+    Free,
+}
+
+/// A SYN-ACK of a target that answered before.
+#[derive(Debug)]
+pub(super) enum Repetition {
+    /// It does not wait.
+    Unknown,
+    /// It goes on waiting.
+    Waits,
+    /// It was asked again, and this is the answer: open it.
+    Open(Waiting),
+}
+
+/// One lane's queues.
+#[derive(Debug)]
+pub(super) struct Turns {
+    claims: std::sync::Arc<Claims>,
+    lane: u32,
+    queues: BTreeMap<u32, Queue>,
+    waiting: usize,
+    waiting_max: usize,
+    /// When to look at an address again: answers to repeated SYNs, and other lanes' addresses. In order of time.
+    asked: VecDeque<(Instant, u32)>,
+    others: VecDeque<(Instant, u32)>,
+}
+
+impl Turns {
+    pub(super) fn new(claims: std::sync::Arc<Claims>, waiting_max: usize) -> Self {
+        let lane = claims.lanes.fetch_add(1, Ordering::Relaxed);
+        Self {
+            claims,
+            lane,
+            queues: BTreeMap::new(),
+            waiting: 0,
+            waiting_max,
+            asked: VecDeque::new(),
+            others: VecDeque::new(),
+        }
+    }
+
+    /// How many answers wait.
+    pub(super) const fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// How many may wait.
+    pub(super) const fn capacity(&self) -> usize {
+        self.waiting_max
+    }
+
+    /// How many more may.
+    pub(super) const fn room(&self) -> usize {
+        self.waiting_max.saturating_sub(self.waiting)
+    }
+
+    /// Whether a connection to `address` may be opened now; if so, it is this lane's until [`Turns::next`]
+    /// says that it is free.
+    pub(super) fn claim(&mut self, address: u32) -> bool {
+        !self.queues.contains_key(&address) && self.claims.claim(address, self.lane).0
+    }
+
+    /// Gives back a claim that led to nothing.
+    pub(super) fn release(&mut self, address: u32) {
+        self.claims.release(address);
+    }
+
+    /// Keeps the answer of an address that could not be claimed until its turn comes. False if too many wait.
+    pub(super) fn wait(&mut self, now: Instant, syn_ack: &Segment<'_>) -> bool {
+        if self.room() == 0 {
+            return false;
+        }
+        self.waiting += 1;
+        let waiting = Waiting::new(now, syn_ack);
+        let address = syn_ack.source;
+        if let Some(queue) = self.queues.get_mut(&address) {
+            queue.waiting.push_back(waiting);
+            return true;
+        }
+        // The address may have become another lane's, or free, since it was looked at.
+        let holder = self.claims.shard(address).get(&address).copied();
+        let state = if holder == Some(self.lane) { State::Connection } else { State::OtherLane };
+        if state == State::OtherLane {
+            self.others.push_back((now + LOOK_EVERY, address));
+        }
+        self.queues.insert(address, Queue { state, waiting: VecDeque::from([waiting]) });
+        true
+    }
+
+    /// Whether an answer on `tuple` waits.
+    pub(super) fn waits(&self, tuple: &Tuple) -> bool {
+        let queue = self.queues.get(&tuple.remote);
+        queue.is_some_and(|queue| queue.waiting.iter().any(|waiting| waiting.tuple == *tuple))
+    }
+
+    /// Takes a SYN-ACK of a target that answered before. `room`: whether a connection could be opened now.
+    pub(super) fn repeated(&mut self, now: Instant, syn_ack: &Segment<'_>, room: bool) -> Repetition {
+        let tuple = syn_ack.tuple();
+        let Some(queue) = self.queues.get_mut(&tuple.remote) else { return Repetition::Unknown };
+        let Some(place) = queue.waiting.iter().position(|waiting| waiting.tuple == tuple) else {
+            return Repetition::Unknown;
+        };
+        queue.waiting[place].repeated(now, syn_ack);
+        if place > 0 || !room || !matches!(queue.state, State::Answer { .. }) {
+            return Repetition::Waits;
+        }
+        self.pop(tuple.remote).map_or(Repetition::Unknown, Repetition::Open)
+    }
+
+    /// The turn of `address`, whose connection is over.
+    pub(super) fn next(&mut self, now: Instant, address: u32) -> Turn {
+        let Some(queue) = self.queues.get_mut(&address) else {
+            self.claims.release(address);
+            return Turn::Free;
+        };
+        let alive = queue.waiting.front().is_some_and(|waiting| waiting.alive(now));
+        if alive && let Some(waiting) = self.pop(address) {
+            return Turn::Open(waiting);
+        }
+        self.ask(address, 1)
+    }
+
+    /// A further address whose time has come, and what it leads to; ends those who were asked in vain and
+    /// counts them in `lost`. Call it until `None`, and only while there is room for a connection.
+    pub(super) fn due(&mut self, now: Instant, lost: &mut u64) -> Option<Turn> {
+        while let Some((at, address)) = self.others.front().copied().filter(|(at, _)| *at <= now) {
+            self.others.pop_front();
+            if self.queues.get(&address).is_none_or(|queue| queue.state != State::OtherLane) {
+                continue;
+            }
+            if self.claims.claim(address, self.lane).0 {
+                return Some(self.next(now, address));
+            }
+            self.others.push_back((at.max(now) + LOOK_EVERY, address));
+        }
+        while let Some((at, address)) = self.asked.front().copied().filter(|(at, _)| *at <= now) {
+            self.asked.pop_front();
+            let state = self.queues.get(&address).map(|queue| queue.state);
+            let Some(State::Answer { times, until }) = state else { continue };
+            if until != at {
+                continue;
+            }
+            let alive = self.queues.get(&address).and_then(|queue| queue.waiting.front()).map(|w| w.alive(now));
+            if times < ASK_MAX && alive == Some(false) {
+                return Some(self.ask(address, times + 1));
+            }
+            if alive == Some(false) {
+                *lost += u64::from(self.pop(address).is_some());
+            }
+            return Some(self.next(now, address));
+        }
+        None
+    }
+
+    /// When something is due next.
+    pub(super) fn next_timeout(&self) -> Instant {
+        let fronts = [self.others.front(), self.asked.front()];
+        fronts.into_iter().flatten().map(|(at, _)| *at).min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// Gives up all that wait. Addresses with an open connection stay claimed until that ends.
+    pub(super) fn clear(&mut self) -> Vec<Waiting> {
+        self.asked.clear();
+        self.others.clear();
+        self.waiting = 0;
+        let mut all = Vec::new();
+        for (address, queue) in std::mem::take(&mut self.queues) {
+            if matches!(queue.state, State::Answer { .. }) {
+                self.claims.release(address);
+            }
+            all.extend(queue.waiting);
+        }
+        all
+    }
+
+    /// The SYN that was to be repeated has been.
+    pub(super) fn sent(&mut self, now: Instant, address: u32) {
+        if let Some(State::Answer { until, .. }) = self.queues.get_mut(&address).map(|queue| &mut queue.state) {
+            *until = now + ASK_EVERY;
+            self.asked.push_back((*until, address));
+        }
+    }
+
+    fn ask(&mut self, address: u32, times: u8) -> Turn {
+        let Some(queue) = self.queues.get_mut(&address) else { return Turn::Free };
+        queue.state = State::Answer { times, until: Instant::FAR_FUTURE };
+        queue.waiting.front().map_or(Turn::Free, |waiting| Turn::Ask(waiting.tuple))
+    }
+
+    /// Takes the first out of its queue: the connection is this lane's.
+    fn pop(&mut self, address: u32) -> Option<Waiting> {
+        let queue = self.queues.get_mut(&address)?;
+        queue.state = State::Connection;
+        let first = queue.waiting.pop_front();
+        self.waiting -= usize::from(first.is_some());
+        if queue.waiting.is_empty() {
+            self.queues.remove(&address);
+        }
+        first
+    }
+}
