@@ -5,6 +5,7 @@ use starling::sim::host::script::Script;
 use starling::sim::host::tcp::Cuts;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +15,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the listeners look for connections and for the end.
 const NAP: Duration = Duration::from_millis(1);
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 16_384;
 /// Stack of a connection's thread.
 const STACK: usize = 256 * 1024;
 
@@ -42,6 +45,8 @@ impl Servers {
                 enter(&space);
                 let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
                 listener.set_nonblocking(true).unwrap();
+                // SAFETY: a listening socket. A full queue would cost a target its only probe.
+                assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) }, 0);
                 ready.send(()).unwrap();
                 accept(&listener, &scripts, &end);
             });
