@@ -96,7 +96,7 @@ impl Wire {
 
     fn round(&mut self) {
         let next = self.due.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, ..))| *at);
-        wait(&[&self.ends[0], &self.ends[1]], next.since(self.now()).min(NAP));
+        wait(&self.ends, next.since(self.now()).min(NAP));
         let now = self.now();
         for from in 0..2 {
             while let Some(frame) = self.ends[from].receive() {

@@ -3,7 +3,7 @@
 use starling::app::interface::Interface;
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// No frame on these links is longer.
@@ -74,17 +74,22 @@ impl Packets {
         let mut length = size_of::<libc::tpacket_stats>() as u32;
         let (fd, counts_at) = (self.0.as_raw_fd(), (&raw mut counts).cast());
         // SAFETY: the structure is live and of the length said.
-        let result = unsafe {
-            libc::getsockopt(fd, libc::SOL_PACKET, libc::PACKET_STATISTICS, counts_at, &raw mut length)
-        };
+        let result =
+            unsafe { libc::getsockopt(fd, libc::SOL_PACKET, libc::PACKET_STATISTICS, counts_at, &raw mut length) };
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
         counts.tp_drops
     }
 }
 
-/// Waits until one of `sockets` has a frame, at most so long.
-pub(crate) fn wait(sockets: &[&Packets], most: Duration) {
-    let entry = |socket: &&Packets| libc::pollfd { fd: socket.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+impl AsRawFd for Packets {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Waits until there is something to take from one of `sockets`, at most so long.
+pub(crate) fn wait(sockets: &[impl AsRawFd], most: Duration) {
+    let entry = |socket: &_| libc::pollfd { fd: AsRawFd::as_raw_fd(socket), events: libc::POLLIN, revents: 0 };
     let mut entries: Vec<_> = sockets.iter().map(entry).collect();
     let most = libc::timespec { tv_sec: most.as_secs() as i64, tv_nsec: i64::from(most.subsec_nanos()) };
     // SAFETY: entries and time are live, no signal mask is given. A failure is a wait cut short.

@@ -1,10 +1,11 @@
 //! Honest servers on kernel sockets, which play the simulator's scripts.
 
+use super::packets::wait;
 use super::place::enter;
 use starling::sim::host::script::Script;
 use starling::sim::host::tcp::Cuts;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 /// How long a server waits for its client.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the listeners look for connections and for the end.
-const NAP: Duration = Duration::from_millis(1);
+/// Longest wait for a connection, so that the end is heard.
+const NAP: Duration = Duration::from_millis(20);
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16_384;
 /// Stack of a connection's thread.
@@ -26,62 +27,59 @@ type Scripts = dyn Fn(u32, u16) -> Option<(Script, Cuts)> + Send + Sync;
 /// Servers at work.
 pub(crate) struct Servers {
     end: Arc<AtomicBool>,
-    listeners: Vec<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Servers {
-    /// Listens on these ports of all addresses of a namespace.
+    /// Listens at these addresses and ports in a namespace.
     pub(crate) fn start(
         space: &str,
-        ports: &[u16],
+        places: Vec<(Ipv4Addr, u16)>,
         scripts: impl Fn(u32, u16) -> Option<(Script, Cuts)> + Send + Sync + 'static,
     ) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let scripts: Arc<Scripts> = Arc::new(scripts);
-        let listen = |port: &u16| {
-            let (space, port, end, scripts) = (space.to_owned(), *port, end.clone(), scripts.clone());
-            let (ready, is_ready) = std::sync::mpsc::channel();
-            let thread = std::thread::spawn(move || {
-                enter(&space);
-                let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
-                listener.set_nonblocking(true).unwrap();
-                // SAFETY: a listening socket. A full queue would cost a target its only probe.
-                assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) }, 0);
-                ready.send(()).unwrap();
-                accept(&listener, &scripts, &end);
-            });
-            is_ready.recv().unwrap();
-            thread
-        };
-        let listeners = ports.iter().map(listen).collect();
-        Self { end, listeners }
+        let (space, ended) = (space.to_owned(), end.clone());
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            enter(&space);
+            let listeners: Vec<_> = places.into_iter().map(listen).collect();
+            ready.send(()).unwrap();
+            accept(&listeners, &scripts, &ended);
+        });
+        is_ready.recv().unwrap();
+        Self { end, thread }
     }
 
     /// No more connections.
     pub(crate) fn stop(self) {
         self.end.store(true, Ordering::Relaxed);
-        for thread in self.listeners {
-            thread.join().unwrap();
-        }
+        self.thread.join().unwrap();
     }
 }
 
-fn accept(listener: &TcpListener, scripts: &Arc<Scripts>, end: &AtomicBool) {
+fn listen(place: (Ipv4Addr, u16)) -> TcpListener {
+    let listener = TcpListener::bind(place).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    // SAFETY: a listening socket. A full queue would cost a target its only probe.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) }, 0);
+    listener
+}
+
+fn accept(listeners: &[TcpListener], scripts: &Arc<Scripts>, end: &AtomicBool) {
     while !end.load(Ordering::Relaxed) {
-        let Ok((stream, _)) = listener.accept() else {
-            std::thread::sleep(NAP);
-            continue;
-        };
-        let scripts = scripts.clone();
-        let serve = move || {
-            let Ok(IpAddr::V4(address)) = stream.local_addr().map(|local| local.ip()) else { return };
-            let Ok(port) = stream.local_addr().map(|local| local.port()) else { return };
-            if let Some((script, cuts)) = scripts(u32::from(address), port) {
+        wait(listeners, NAP);
+        for (stream, _) in listeners.iter().filter_map(|listener| listener.accept().ok()) {
+            let scripts = scripts.clone();
+            let serve = move || {
                 // The client may go at any time: what that looks like is the scan's to find out.
-                let _ = converse(stream, script, cuts);
-            }
-        };
-        std::thread::Builder::new().stack_size(STACK).spawn(serve).unwrap();
+                let Ok(SocketAddr::V4(place)) = stream.local_addr() else { return };
+                if let Some((script, cuts)) = scripts(u32::from(*place.ip()), place.port()) {
+                    let _ = converse(stream, script, cuts);
+                }
+            };
+            std::thread::Builder::new().stack_size(STACK).spawn(serve).unwrap();
+        }
     }
 }
 
