@@ -190,8 +190,10 @@ pub struct Session {
     inside_tls: bool,
     finished: bool,
     /// TLS could not even begin (a bug or an exhausted system, not the peer).
-    local_error: Option<String>,
-    times: Times,
+    local_error: Option<Box<str>>,
+    greeted_at: Instant,
+    tls_started_at: Instant,
+    tls_done_at: Instant,
 }
 
 /// When things happened.
@@ -223,7 +225,9 @@ impl Session {
             inside_tls: false,
             finished: false,
             local_error: None,
-            times: Times::default(),
+            greeted_at: Instant::FAR_FUTURE,
+            tls_started_at: Instant::FAR_FUTURE,
+            tls_done_at: Instant::FAR_FUTURE,
         };
         if direct {
             session.start_tls(context, now, out);
@@ -244,8 +248,10 @@ impl Session {
                 self.after_tls(now, state, &plain);
             }
         }
-        if self.times.greeting.is_none() && self.dialogue.expect().is_some_and(|expect| expect != Expect::Greeting) {
-            self.times.greeting = Some(now);
+        if self.greeted_at == Instant::FAR_FUTURE
+            && self.dialogue.expect().is_some_and(|expect| expect != Expect::Greeting)
+        {
+            self.greeted_at = now;
         }
         self.converse(context, now, out);
     }
@@ -288,8 +294,13 @@ impl Session {
     }
 
     /// When things happened.
-    pub const fn times(&self) -> &Times {
-        &self.times
+    pub fn times(&self) -> Times {
+        let known = |at: Instant| (at != Instant::FAR_FUTURE).then_some(at);
+        Times {
+            greeting: known(self.greeted_at),
+            tls_started: known(self.tls_started_at),
+            tls_done: known(self.tls_done_at),
+        }
     }
 
     /// What the dialogue found; `None` where nothing is said.
@@ -312,7 +323,9 @@ impl Session {
         let tls_error = self.tls.as_ref().and_then(|tls| tls.facts().error);
         let violation = self.findings().and_then(|findings| findings.violation.clone());
         let words = match outcome {
-            Outcome::TlsFailed => self.local_error.clone().or(tls_error).or_else(|| reason.map(str::to_owned)),
+            Outcome::TlsFailed => {
+                self.local_error.as_deref().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
+            }
             Outcome::ProtocolError => violation.map(|line| format!("not of the protocol: {line}")),
             _ => reason.map(str::to_owned),
         };
@@ -361,11 +374,11 @@ impl Session {
     }
 
     fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
-        self.times.tls_started = Some(now);
+        self.tls_started_at = now;
         match tls::Session::start(&context.tls, self.address, self.alpn, out) {
             Ok(tls) => self.tls = Some(Box::new(tls)),
             Err(error) => {
-                self.local_error = Some(error.to_string());
+                self.local_error = Some(error.to_string().into());
                 self.finished = true;
             }
         }
@@ -375,7 +388,7 @@ impl Session {
         let established = self.tls.as_ref().is_some_and(|tls| tls.facts().version.is_some());
         if established && !self.inside_tls {
             self.inside_tls = true;
-            self.times.tls_done = Some(now);
+            self.tls_done_at = now;
             self.dialogue.tls_started();
         }
         if !plain.is_empty() {

@@ -63,6 +63,23 @@ pub struct Snapshot {
     pub held: Held,
 }
 
+impl Snapshot {
+    /// The state of `engine` on a link that counted `nic`.
+    pub fn of(engine: &Engine, nic: NicCounters) -> Self {
+        Self {
+            ledger: *engine.ledger(),
+            outcomes: engine.outcomes().clone(),
+            nic,
+            open: engine.open(),
+            waiting: engine.waiting(),
+            progress: engine.progress(),
+            sweeping: engine.sweeping(),
+            slowed_by: engine.slowed_by(),
+            held: *engine.held(),
+        }
+    }
+}
+
 /// Where a lane publishes its state.
 #[derive(Clone, Debug, Default)]
 pub struct Published(Arc<Mutex<Snapshot>>);
@@ -154,17 +171,7 @@ impl<Io: FrameIo> Lane<Io> {
     }
 
     fn publish(&self) {
-        self.published.set(Snapshot {
-            ledger: *self.engine.ledger(),
-            outcomes: self.engine.outcomes().clone(),
-            nic: self.io.counters(),
-            open: self.engine.open(),
-            waiting: self.engine.waiting(),
-            progress: self.engine.progress(),
-            sweeping: self.engine.sweeping(),
-            slowed_by: self.engine.slowed_by(),
-            held: *self.engine.held(),
-        });
+        self.published.set(Snapshot::of(&self.engine, self.io.counters()));
     }
 }
 

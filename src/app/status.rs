@@ -81,7 +81,8 @@ impl Status {
         let hit_rate = 100.0 * ledger.answers as f64 / ledger.probes.max(1) as f64;
         let drops = state.nic.rx_dropped + state.nic.rx_ring_full + state.nic.rx_fill_empty;
         format!(
-            "{} {:.0}%{}; send: {} {} ({} avg); recv: {} {} ({} avg); open: {}; handshakes: {}; drops: {drops}; hitrate: {hit_rate:.2}%{}",
+            "{} {:.0}%{}; send: {} {} ({} avg); recv: {} {} ({} avg); open: {}{}; \
+             handshakes: {}; drops: {drops}; hitrate: {hit_rate:.2}%{}",
             clock(elapsed),
             100.0 * state.progress,
             remaining(elapsed, state),
@@ -92,6 +93,10 @@ impl Status {
             per_second(rate(ledger.answers, self.last_answers)),
             per_second(average(ledger.answers)),
             state.open,
+            match state.waiting {
+                0 => String::new(),
+                count => format!(" and {count} waiting their turn"),
+            },
             ledger.ended,
             self.speed(state)
         )
@@ -161,6 +166,9 @@ mod tests {
             "0:10 25% (0:30 left); send: 20000 10.0 Kp/s (2.0 Kp/s avg); recv: 230 130 p/s (23 p/s avg); open: 3; \
              handshakes: 12; drops: 0; hitrate: 1.15%; speed: as asked"
         );
+        let waiting =
+            status.line(Duration::from_secs(10), Duration::from_secs(1), &Snapshot { waiting: 7, ..state.clone() });
+        assert!(waiting.contains("open: 3 and 7 waiting their turn; handshakes"), "{waiting}");
         let line = |state: &Snapshot| status.line(Duration::from_secs(3_725), Duration::from_secs(1), state);
         for (by, why) in [
             (Hold::Table, "; speed: by free connections"),

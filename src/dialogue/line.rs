@@ -11,7 +11,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub struct Lines {
     /// Bytes kept of one line.
-    limit: usize,
+    limit: u32,
     /// Begin of the line under way, at most `limit + LINE_END` bytes.
     kept: Vec<u8>,
     /// The line under way is longer than `kept`.
@@ -33,7 +33,7 @@ pub struct Line<'a> {
 impl Lines {
     /// A splitter that keeps `limit` bytes of each line and skips the rest.
     pub fn new(limit: usize) -> Self {
-        Self { limit, kept: Vec::new(), overflow: false }
+        Self { limit: u32::try_from(limit).unwrap_or(u32::MAX), kept: Vec::new(), overflow: false }
     }
 
     /// Takes bytes up to and including the first LF: how many it took (all, if there is no LF), and the
@@ -41,10 +41,10 @@ impl Lines {
     pub fn take<'a>(&mut self, bytes: &'a [u8]) -> (usize, Option<Line<'a>>) {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        let room = part.len().min(self.limit + LINE_END - self.kept.len());
+        let room = part.len().min(self.limit() + LINE_END - self.kept.len());
         let overflow = self.overflow || room < part.len();
         if end.is_some() && !self.under_way() {
-            let line = Line::new(Cow::Borrowed(&part[..room]), self.limit, overflow);
+            let line = Line::new(Cow::Borrowed(&part[..room]), self.limit(), overflow);
             return (part.len() + 1, Some(line));
         }
         self.kept.extend_from_slice(&part[..room]);
@@ -67,7 +67,7 @@ impl Lines {
 
     /// The unfinished line as far as it has come.
     pub fn so_far(&self) -> Line<'_> {
-        Line::new(Cow::Borrowed(&self.kept), self.limit, self.overflow)
+        Line::new(Cow::Borrowed(&self.kept), self.limit(), self.overflow)
     }
 
     /// Forgets the unfinished line.
@@ -78,7 +78,11 @@ impl Lines {
 
     fn finish(&mut self) -> Line<'static> {
         let overflow = std::mem::take(&mut self.overflow);
-        Line::new(Cow::Owned(std::mem::take(&mut self.kept)), self.limit, overflow)
+        Line::new(Cow::Owned(std::mem::take(&mut self.kept)), self.limit(), overflow)
+    }
+
+    fn limit(&self) -> usize {
+        self.limit as usize
     }
 }
 

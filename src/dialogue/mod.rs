@@ -13,6 +13,9 @@ pub mod smtp;
 mod talk;
 #[cfg(test)]
 mod testing;
+pub mod texts;
+
+use texts::Texts;
 
 /// Who sent the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +68,9 @@ pub struct Capabilities {
     /// Capabilities as the server wrote them, one item each (an ESMTP keyword line with its
     /// parameters, an IMAP capability atom), in server order. Without `answered`: as far as the list
     /// came, or what the greeting announced (IMAP response code).
-    pub list: Vec<String>,
+    pub list: Texts,
     /// Authentication mechanisms, upper case, in server order, duplicates removed.
-    pub auth: Vec<String>,
+    pub auth: Texts,
 }
 
 /// The upgrade, step by step.

@@ -13,8 +13,6 @@
 //! speaker says it; after 421 the server closes, and so do we. Without EHLO there is no STARTTLS, so a
 //! server that refuses EHLO is not tried with HELO: nothing could be learned.
 
-use std::collections::VecDeque;
-
 use super::line::{Line, text, word, words};
 use super::talk::{Stage, Talk};
 use super::{Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits};
@@ -53,12 +51,36 @@ struct Reply {
     starttls: bool,
 }
 
+/// Commands without their replies, oldest first. Almost always there is one at most: the others need no memory.
+#[derive(Clone, Debug, Default)]
+struct Outstanding {
+    first: Option<Command>,
+    others: Box<[Command]>,
+}
+
+impl Outstanding {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn push(&mut self, command: Command) {
+        match self.first {
+            None => self.first = Some(command),
+            Some(_) => self.others = self.others.iter().copied().chain([command]).collect(),
+        }
+    }
+
+    fn pop(&mut self) {
+        self.first = self.others.first().copied();
+        self.others = self.others.iter().copied().skip(1).collect();
+    }
+}
+
 /// Understands SMTP.
 #[derive(Clone, Debug)]
 pub struct Smtp {
     talk: Talk,
-    /// Commands without their replies, oldest first.
-    outstanding: VecDeque<Command>,
+    outstanding: Outstanding,
     /// The reply under way.
     reply: Option<Reply>,
     /// A command was answered on this side of the upgrade.
@@ -68,7 +90,7 @@ pub struct Smtp {
 impl Smtp {
     /// Before the first byte.
     pub fn new(start: Start) -> Self {
-        Self { talk: Talk::new(start, VERB), outstanding: VecDeque::new(), reply: None, settled: false }
+        Self { talk: Talk::new(start, VERB), outstanding: Outstanding::default(), reply: None, settled: false }
     }
 
     fn command(&mut self, line: &[u8]) {
@@ -84,11 +106,11 @@ impl Smtp {
             _ => Command::Other,
         };
         if self.outstanding.len() + 1 >= OUTSTANDING {
-            self.outstanding.push_back(Command::Private);
+            self.outstanding.push(Command::Private);
             self.talk.hold(true);
             return;
         }
-        self.outstanding.push_back(command);
+        self.outstanding.push(command);
         match command {
             Command::Ehlo => self.talk.capabilities().asked = true,
             Command::StartTls => {
@@ -137,7 +159,7 @@ impl Smtp {
 
     /// What the reply answers that begins with this code.
     fn answered_by(&self, code: u16) -> Answered {
-        let first = self.outstanding.front().copied();
+        let first = self.outstanding.first;
         if self.talk.stage == Stage::Greeting {
             Answered::Connect
         } else if code == 220 && !self.settled && matches!(first, None | Some(Command::Ehlo)) {
@@ -172,7 +194,7 @@ impl Smtp {
 
     fn reply_end(&mut self, line: &Line, code: u16, reply: Reply) {
         if let Answered::Command(command) = reply.answers {
-            self.outstanding.pop_front();
+            self.outstanding.pop();
             self.settled = true;
             self.command_answered(command, line, code, reply);
         } else if reply.answers == Answered::Connect {
@@ -239,14 +261,14 @@ impl Observe for Smtp {
 
     fn tls_started(&mut self) {
         if self.talk.tls_started() {
-            self.outstanding.clear();
+            self.outstanding = Outstanding::default();
             self.reply = None;
             self.settled = false;
         }
     }
 
     fn expect(&self) -> Expect {
-        self.talk.expect(match self.outstanding.front() {
+        self.talk.expect(match self.outstanding.first {
             Some(Command::Ehlo) => Expect::Capabilities,
             Some(Command::StartTls) => Expect::UpgradeReply,
             Some(Command::Quit) => Expect::Goodbye,
@@ -275,7 +297,7 @@ impl Speak for SmtpSpeaker {
 
     fn next(&self, observer: &Smtp) -> Next {
         match observer.expect() {
-            Expect::Command if observer.outstanding.is_empty() => {}
+            Expect::Command if observer.outstanding.first.is_none() => {}
             Expect::Tls => return Next::StartTls,
             Expect::End => return Next::Close,
             _ => return Next::Wait,

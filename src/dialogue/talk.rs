@@ -198,9 +198,8 @@ impl Talk {
     /// Adds to the list of this side of the upgrade.
     pub(super) fn keep_capability(&mut self, item: String) {
         let list = &mut self.capabilities().list;
-        let bytes: usize = list.iter().map(String::len).sum();
-        if list.len() < limits::CAPABILITIES && bytes + item.len() <= limits::CAPABILITY_BYTES {
-            list.push(item);
+        if list.len() < limits::CAPABILITIES && list.bytes() + item.len() <= limits::CAPABILITY_BYTES {
+            list.push(&item);
         } else {
             self.findings.truncated = true;
         }
@@ -210,11 +209,11 @@ impl Talk {
     pub(super) fn keep_mechanism(&mut self, name: &[u8]) {
         let auth = &mut self.capabilities().auth;
         let name = text(name).to_ascii_uppercase();
-        if name.is_empty() || auth.contains(&name) {
+        if name.is_empty() || auth.iter().any(|known| known == name) {
             return;
         }
         if auth.len() < limits::MECHANISMS {
-            auth.push(name);
+            auth.push(&name);
         } else {
             self.findings.truncated = true;
         }

@@ -204,7 +204,7 @@ pub(super) fn assert_bounded(findings: &Findings) {
     assert!(short(&findings.violation, 3 * limits::VIOLATION));
     for capabilities in [&findings.before, &findings.after] {
         assert!(capabilities.list.len() <= limits::CAPABILITIES);
-        assert!(capabilities.list.iter().map(String::len).sum::<usize>() <= limits::CAPABILITY_BYTES);
+        assert!(capabilities.list.bytes() <= limits::CAPABILITY_BYTES);
         assert!(capabilities.auth.len() <= limits::MECHANISMS);
     }
 }

@@ -97,11 +97,7 @@ impl Conversation {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let mut session = Session::open(context, protocol, tuple.remote, now, &mut out);
-        let early = tcp.take_received();
-        if !early.is_empty() {
-            session.receive(context, now, &early, &mut out);
-        }
+        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -120,27 +116,37 @@ impl Conversation {
             heard: false,
             cause: None,
         };
-        conversation.settle(now); // data and FIN may have come with the SYN-ACK
+        conversation.hear(context, now); // data and FIN may have come with the SYN-ACK
+        conversation.settle(now);
         conversation
     }
 
     pub(super) fn handle_segment(&mut self, context: &Context, limits: &Limits, now: Instant, segment: &Segment<'_>) {
         self.heard |= !segment.has(flags::SYN);
         self.tcp.handle_segment(now, segment);
-        let received = self.tcp.take_received();
         let traffic = self.tcp.traffic();
         if traffic.bytes_in > limits.bytes_in {
             self.give_up(Cause::TooMuchData);
         } else if traffic.segments_in > limits.segments_in {
             self.give_up(Cause::TooManySegments);
-        } else if !received.is_empty() {
-            self.arrivals = self.arrivals.saturating_add(1);
-            self.last_arrival = now;
-            let mut out = Vec::new();
-            self.session.receive(context, now, &received, &mut out);
-            self.tcp.send(&out);
+        } else {
+            self.hear(context, now);
         }
         self.settle(now);
+    }
+
+    /// Tells the session what has come.
+    fn hear(&mut self, context: &Context, now: Instant) {
+        let received = self.tcp.take_received();
+        if received.is_empty() {
+            return;
+        }
+        self.heard = true;
+        self.arrivals = self.arrivals.saturating_add(1);
+        self.last_arrival = now;
+        let mut out = Vec::new();
+        self.session.receive(context, now, &received, &mut out);
+        self.tcp.send(&out);
     }
 
     pub(super) fn handle_timeout(&mut self, limits: &Limits, now: Instant) {
@@ -259,16 +265,16 @@ impl Conversation {
             banner: findings.greeting,
             banner_code: findings.greeting_code,
             capabilities_before_ok: findings.before.answered,
-            capabilities_before: findings.before.list,
-            auth_before: findings.before.auth,
+            capabilities_before: findings.before.list.into(),
+            auth_before: findings.before.auth.into(),
             starttls_offered: findings.upgrade.offered,
             starttls_sent: findings.upgrade.sent,
             starttls_accepted: findings.upgrade.accepted,
             starttls_reply: findings.upgrade.reply,
             starttls_injected: findings.upgrade.injected,
             capabilities_after_ok: findings.after.answered,
-            capabilities_after: findings.after.list,
-            auth_after: findings.after.auth,
+            capabilities_after: findings.after.list.into(),
+            auth_after: findings.after.auth.into(),
             truncated: findings.truncated,
             tls_version: tls.version,
             tls_cipher: tls.cipher,

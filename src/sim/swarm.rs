@@ -65,10 +65,8 @@ const HABITS: usize = 12;
 pub struct Swarm {
     /// The seed.
     pub seed: u64,
-    /// Address ranges to scan.
-    pub allow: Vec<Range>,
-    /// Address ranges not to touch. Some have hosts.
-    pub block: Vec<Range>,
+    /// Addresses to scan. Some of those between them have hosts too.
+    pub addresses: AddressSet,
     /// Ports.
     pub services: Vec<ports::Service>,
     /// Probes per second.
@@ -105,8 +103,7 @@ impl Swarm {
         let gentle = random.chance(0.25);
         Self {
             seed,
-            allow,
-            block,
+            addresses: AddressSet::allowed(&allow, &block),
             services,
             rate: random.chance(0.8).then(|| random.spread(20.0, 20_000.0)),
             cooldown: Duration::from_secs(random.between(4, 10)),
@@ -123,7 +120,7 @@ impl Swarm {
 
     /// All targets.
     pub fn space(&self) -> Space {
-        Space::new(AddressSet::allowed(&self.allow, &self.block), self.services.clone())
+        Space::new(self.addresses.clone(), self.services.clone())
     }
 
     /// What the engine is told.
@@ -143,9 +140,14 @@ impl Swarm {
             cooldown: self.cooldown,
             connections_max: self.connections_max,
             limits: self.limits,
-            clock: WallClock { start: START },
+            clock: self.clock(),
             claims: Arc::default(),
         }
+    }
+
+    /// How virtual time maps to UTC.
+    pub const fn clock(&self) -> WallClock {
+        WallClock { start: START }
     }
 
     /// The secret of the run.

@@ -5,7 +5,7 @@ use super::link::Direction;
 use super::nic::Nic;
 use super::swarm::{SOURCE, Swarm};
 use super::trace::{Trace, Way};
-use crate::base::{Duration, Instant};
+use crate::base::{Duration, Instant, UtcMicros};
 use crate::dialogue::Identity;
 use crate::lane::step;
 use crate::nic::contract;
@@ -121,15 +121,22 @@ impl World {
         !self.over
     }
 
-    /// Stops probing, as a first Ctrl-C does.
+    /// Stops probing, as a first Ctrl-C does. The checkers no longer ask for what was not tried.
     pub fn stop(&mut self) {
+        self.checker.stopped();
         self.engine.stop(self.now);
     }
 
     /// Resets what is open, as a second Ctrl-C does.
     pub fn interrupt(&mut self) {
+        self.checker.stopped();
         self.engine.interrupt();
         self.schedule_round(self.now);
+    }
+
+    /// Virtual time, in UTC.
+    pub fn utc(&self) -> UtcMicros {
+        self.swarm.clock().utc(self.now)
     }
 
     /// Virtual time.
@@ -283,17 +290,18 @@ impl World {
         }
         let limits = &self.swarm.limits;
         let services = u32::try_from(self.swarm.services.len()).unwrap_or(u32::MAX);
+        // Turns at the table, and at an address.
+        let usable = (self.swarm.connections_max as u64 * 7 / 8).max(1);
+        let turns = u32::try_from(targets / usable + 1).unwrap_or(u32::MAX);
+        let talking = (limits.total + SLACK) * turns * services;
         match self.swept {
             Some(at) => {
-                let patience = self.swarm.cooldown + (limits.total + SLACK) * services;
+                let patience = self.swarm.cooldown + talking;
                 (self.now > at + patience).then_some("the world does not come to rest")
             }
             None => {
                 let sending = Duration::from_secs_f64(self.swarm.rate.map_or(0.0, |rate| targets as f64 / rate));
-                let usable = (self.swarm.connections_max as u64 * 7 / 8).max(1);
-                let turns = u32::try_from(targets / usable + 1).unwrap_or(u32::MAX);
-                let patience = sending * 2 + (limits.total + SLACK) * turns * services;
-                (self.now > Instant::ZERO + patience).then_some("the sweep does not end")
+                (self.now > Instant::ZERO + sending * 2 + talking).then_some("the sweep does not end")
             }
         }
     }

@@ -13,17 +13,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Captured {
     pub(super) chain: Vec<Vec<u8>>,
+    /// There was a chain.
+    pub(super) seen: bool,
     pub(super) ocsp: bool,
     pub(super) signature: Option<SignatureScheme>,
 }
 
 impl Captured {
     pub(super) fn merge(&mut self, more: Self) {
-        if self.chain.is_empty() {
+        if !self.seen {
+            self.seen = !more.chain.is_empty();
             self.chain = more.chain;
             self.ocsp = more.ocsp;
         }
         self.signature = self.signature.or(more.signature);
+    }
+
+    /// Gives up the chain if `kept` has it.
+    pub(super) fn release(&mut self, kept: Option<&[CertificateDer<'_>]>) {
+        let same =
+            |kept: &[CertificateDer<'_>]| kept.iter().map(AsRef::as_ref).eq(self.chain.iter().map(Vec::as_slice));
+        if kept.is_some_and(same) {
+            self.chain = Vec::new();
+        }
     }
 }
 

@@ -164,6 +164,7 @@ impl Session {
                     let _ = self.connection.reader().take(available).read_to_end(plain);
                     if !self.connection.is_handshaking() {
                         self.state = State::Established;
+                        self.captured.release(self.connection.peer_certificates());
                     }
                     if state.peer_has_closed() {
                         self.state = State::Closed;
@@ -199,6 +200,14 @@ impl Session {
         self.state
     }
 
+    /// The chain as presented. Once rustls keeps it, we do not.
+    fn chain(&self) -> Vec<Vec<u8>> {
+        match self.connection.peer_certificates() {
+            Some(kept) if self.captured.chain.is_empty() => kept.iter().map(|der| der.to_vec()).collect(),
+            _ => self.captured.chain.clone(),
+        }
+    }
+
     /// What was found so far.
     pub fn facts(&self) -> Facts {
         let established = !self.connection.is_handshaking();
@@ -214,8 +223,8 @@ impl Session {
             signature: self.captured.signature.map(names::signature),
             alpn: self.connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
             alert,
-            ocsp: (!self.captured.chain.is_empty()).then_some(self.captured.ocsp),
-            chain: self.captured.chain.clone(),
+            ocsp: self.captured.seen.then_some(self.captured.ocsp),
+            chain: self.chain(),
             error: self.error.as_ref().map(ToString::to_string),
         }
     }

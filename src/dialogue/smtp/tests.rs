@@ -21,7 +21,13 @@ fn strings(items: &[&str]) -> Vec<String> {
 }
 
 fn listed(list: &[&str], auth: &[&str]) -> Capabilities {
-    Capabilities { asked: true, answered: true, code: Some(250), list: strings(list), auth: strings(auth) }
+    Capabilities {
+        asked: true,
+        answered: true,
+        code: Some(250),
+        list: list.iter().collect(),
+        auth: auth.iter().collect(),
+    }
 }
 
 fn greeted(greeting: &str, code: u16) -> Findings {
@@ -406,7 +412,7 @@ fn endless_line_and_endless_reply() {
         played.findings.before,
         Capabilities {
             asked: true,
-            list: vec!["X-ENDLESS 0123456789".to_owned(); limits::REPLY_LINES],
+            list: vec!["X-ENDLESS 0123456789"; limits::REPLY_LINES].into_iter().collect(),
             ..Capabilities::default()
         }
     );

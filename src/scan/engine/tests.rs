@@ -65,6 +65,7 @@ struct Host {
     /// Next sequence number of ours that the host expects, and its own next one.
     expects: u32,
     next: u32,
+    iss: u32,
     connected_at: Option<u64>,
     said: Vec<String>,
     closed: bool,
@@ -170,18 +171,21 @@ impl World {
             *count += 1;
             if *count <= self.answers_max {
                 let expects = segment.seq.wrapping_add(1);
+                // Asked again, it has forgotten, and chooses anew.
+                let iss = ISS.wrapping_add((*count - 1) * 77_777);
                 let host = Host {
+                    iss,
                     probe: frame.to_vec(),
                     probed_at: self.now,
                     expects,
-                    next: ISS.wrapping_add(1),
+                    next: iss.wrapping_add(1),
                     connected_at: None,
                     said: Vec::new(),
                     closed: false,
                     reset: false,
                 };
                 self.hosts.insert(key, host);
-                let answer = host_says(&segment, ISS, expects, flags::SYN | flags::ACK, &[]);
+                let answer = host_says(&segment, iss, expects, flags::SYN | flags::ACK, &[]);
                 self.engine.handle_frame(self.instant(), &answer);
             }
             return;
@@ -233,9 +237,9 @@ impl World {
                 if age > ((1 << (self.repetitions + 1)) - 1) * 1_000 {
                     self.hosts.remove(&key);
                 } else if due && !host.reset {
-                    let (probe, expects) = (host.probe.clone(), host.expects);
+                    let (probe, expects, iss) = (host.probe.clone(), host.expects, host.iss);
                     let probe = parse(&probe).expect("a probe");
-                    let again = host_says(&probe, ISS, expects, flags::SYN | flags::ACK, &[]);
+                    let again = host_says(&probe, iss, expects, flags::SYN | flags::ACK, &[]);
                     self.engine.handle_frame(self.instant(), &again);
                 }
                 continue;
@@ -458,6 +462,14 @@ fn what_stops_in_mid_sentence_is_late_and_no_tarpit() {
     assert_eq!(World::of_one(config(4, None), silent, half).only_row(), ("timeout_greeting", "greeting", 30));
     let early: Clockwork = |now| if now < 10 { Act::Say("2") } else { Act::Rest };
     assert_eq!(World::of_one(config(4, None), silent, early).only_row(), ("timeout_greeting", "greeting", 30));
+    // What came in pieces before does not count in the next stage.
+    let pieces: Clockwork = |now| match now {
+        10 => Act::Say("220 "),
+        20 => Act::Say("mx\r\n"),
+        12_000 => Act::Say("250-mx\r\n"),
+        _ => Act::Rest,
+    };
+    assert_eq!(World::of_one(config(4, None), silent, pieces).only_row(), ("timeout_reply", "capabilities", 15));
     let rest: Clockwork = |_| Act::Rest;
     assert_eq!(World::of_one(config(4, None), greets_only, rest).only_row(), ("timeout_reply", "capabilities", 15));
 }
@@ -559,7 +571,7 @@ fn all_ports_of_an_address_get_their_rows_one_after_the_other() {
     world.run();
     let ledger = *world.engine.ledger();
     assert_eq!((ledger.answers, ledger.opened, ledger.ended), (4, 4, 4));
-    assert_eq!((ledger.probes, ledger.turns_lost), (8, 0));
+    assert_eq!((ledger.probes, ledger.asked_again, ledger.turns_lost), (8, 0, 0));
     let rows = world.rows();
     assert!(rows.iter().all(|row| row.outcome == "no_starttls"));
     let seconds: Vec<u64> = rows.iter().map(|row| row.waited_us / 1_000_000).collect();
@@ -636,6 +648,49 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
 }
 
 #[test]
+fn an_answer_that_finds_no_room_leaves_nothing_behind_and_may_come_again() {
+    let mut engine = engine(Config { targets_max: 0, connections_max: 1, ..config(4, None) });
+    let mut buffer = [0; 1_518];
+    for host in [1, 2] {
+        let answer = answer_of(&engine, NET + host, 25, flags::SYN | flags::ACK);
+        engine.handle_frame(Instant::ZERO, &answer);
+    }
+    assert_eq!((engine.open(), engine.ledger().no_room, engine.config.claims.len()), (1, 1, 1));
+    for seconds in [0, 31] {
+        let now = Instant::from_nanos(seconds * 1_000_000_000);
+        engine.handle_timeout(now);
+        while engine.poll_frame(now, &mut buffer).is_some() {}
+    }
+    let again = answer_of(&engine, NET + 2, 25, flags::SYN | flags::ACK);
+    engine.handle_frame(Instant::from_nanos(31_000_000_000), &again);
+    assert_eq!((engine.open(), engine.ledger().ended, engine.ledger().answers), (1, 1, 2));
+}
+
+#[test]
+fn what_waits_is_not_reset() {
+    let mut engine = engine(Config { targets_max: 0, ..config_on(FOUR, 4, None) });
+    for (port, bits) in
+        [(25, flags::SYN | flags::ACK), (26, flags::SYN | flags::ACK), (26, flags::ACK), (587, flags::ACK)]
+    {
+        let frame = answer_of(&engine, NET + 1, port, bits);
+        engine.handle_frame(Instant::ZERO, &frame);
+    }
+    assert_eq!((engine.waiting(), engine.ledger().late), (1, 2));
+    let mut buffer = [0; 1_518];
+    let length = engine.poll_frame(Instant::ZERO, &mut buffer).expect("a reset");
+    let reset = parse(&buffer[..length]).expect("a segment");
+    assert_eq!((reset.flags, reset.destination_port), (flags::RST, 587), "of what nobody knows, only");
+}
+
+/// A segment from a target that acknowledges the probe to it.
+fn answer_of(engine: &Engine, address: u32, port: u16, bits: u8) -> Vec<u8> {
+    let facts = engine.facts_of(Target { address, port });
+    let mut probe = [0; 64];
+    let length = engine.template.write(&facts, &mut probe);
+    host_says(&parse(&probe[..length]).expect("a probe"), ISS, facts.seq.wrapping_add(1), bits, &[])
+}
+
+#[test]
 fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
     let mut world = World::of_one(config_on(FOUR, 2, None), slow_smtp, slow_greeting);
     world.repetitions = 5;
@@ -673,14 +728,8 @@ fn lanes_keep_out_of_each_others_way() {
         std::iter::from_fn(|| engine.poll_frame(now, &mut buffer)).count()
     };
     let answer = |engine: &mut Engine, port: u16, millis: u64| {
-        let facts = engine.facts_of(Target { address: NET + 1, port });
-        let tuple = Tuple { remote: US, local: NET + 1, remote_port: facts.source_port, local_port: port };
-        let link = engine.config.link;
-        let (flags, ack) = (flags::SYN | flags::ACK, facts.seq.wrapping_add(1));
-        let mut buffer = [0; 64];
-        let syn_ack = Outgoing { tuple, seq: 9, ack, flags, window: 9, mss: None, payload: &[], id: 1 };
-        let length = emit(&link, &syn_ack, &mut buffer);
-        engine.handle_frame(Instant::from_nanos(millis * 1_000_000), &buffer[..length]);
+        let frame = answer_of(engine, NET + 1, port, flags::SYN | flags::ACK);
+        engine.handle_frame(Instant::from_nanos(millis * 1_000_000), &frame);
     };
     answer(&mut a, 25, 0);
     answer(&mut b, 26, 1);
@@ -728,5 +777,18 @@ fn the_sweep_slows_down_in_proportion_to_what_is_free() {
 #[test]
 fn a_conversation_is_small() {
     assert!(size_of::<Conversation>() <= 1_024, "{}", size_of::<Conversation>());
-    println!("{} bytes", size_of::<Conversation>());
+}
+
+#[test]
+fn a_greeting_on_the_syn_ack_is_heard() {
+    let mut engine = engine(Config { targets_max: 0, ..config(4, None) });
+    let facts = engine.facts_of(Target { address: NET + 1, port: 25 });
+    let mut probe = [0; 64];
+    let length = engine.template.write(&facts, &mut probe);
+    let probe = parse(&probe[..length]).expect("a probe");
+    let answer = host_says(&probe, ISS, facts.seq.wrapping_add(1), flags::SYN | flags::ACK, b"220 mx\r\n");
+    engine.handle_frame(Instant::ZERO, &answer);
+    let mut buffer = [0; 1_518];
+    let length = engine.poll_frame(Instant::ZERO, &mut buffer).expect("a command");
+    assert_eq!(parse(&buffer[..length]).expect("a segment").payload, b"EHLO [10.77.0.2]\r\n");
 }

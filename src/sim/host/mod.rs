@@ -100,7 +100,9 @@ impl Hostile {
             ],
             Self::ResetAtOnce | Self::ResetAtFirst | Self::ResetAtThird => &["reset", "tls_failed"],
             Self::FinAtOnce => &["closed", "tls_failed"],
-            Self::FinWithGreeting | Self::DataAfterFin => &["closed", "tls_failed", "protocol_error"],
+            Self::FinWithGreeting => &["closed", "tls_failed", "protocol_error"],
+            // Data that overtakes the FIN may make a liar of it.
+            Self::DataAfterFin => &["closed", "timeout", "tls_failed", "protocol_error"],
             Self::ClosedWindow => &["timeout", "silent_after_synack", "tls_failed"],
             Self::Garbage => &["tls_failed", "protocol_error"],
             Self::Http => &["protocol_error", "tls_failed"],
@@ -308,7 +310,8 @@ impl Host {
 
     fn answer_without_tcp(&mut self, now: Instant, kind: Hostile, syn: &Segment<'_>, frame: &[u8]) {
         let good = Header {
-            seq: self.random.word(),
+            // Repeated SYNs get the same answer.
+            seq: syn.seq.rotate_left(9),
             ack: syn.seq.wrapping_add(1),
             flags: flags::SYN | flags::ACK,
             window: 9_000,

@@ -9,6 +9,8 @@ use crate::sim::random::Random;
 use crate::wire::{Link, Segment, Tuple, flags};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Repetitions of the SYN-ACK, each after twice the time before: Linux' 63 seconds in all.
+const SYN_ACKS_MAX: u32 = 5;
 /// Retransmissions of the same bytes before the host gives up; timeouts.
 const RETRIES_MAX: u32 = 10;
 const TIMEOUT_MIN: Duration = Duration::from_millis(300);
@@ -293,8 +295,10 @@ impl Server {
         }
         if due(&mut self.resend_at, now) {
             self.retries += 1;
-            self.timeout = (self.timeout * 2).min(TIMEOUT_MAX);
-            if self.retries > RETRIES_MAX {
+            let (retries_max, timeout_max) =
+                if self.open { (RETRIES_MAX, TIMEOUT_MAX) } else { (SYN_ACKS_MAX, Duration::MAX) };
+            self.timeout = (self.timeout * 2).min(timeout_max);
+            if self.retries > retries_max {
                 self.dead = true;
             } else if self.open {
                 self.recover = self.sent_up_to();

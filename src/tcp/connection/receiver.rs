@@ -15,6 +15,9 @@ const REPLY_EVERY: Duration = Duration::from_millis(500);
 /// Duplicate acknowledgements owed at a time: three make the peer resend (RFC 5681, section 4.2).
 const DUPLICATES_MAX: u8 = 3;
 
+/// A stream position that is never reached.
+const UNKNOWN: u64 = u64::MAX;
+
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -33,8 +36,8 @@ pub(super) struct Receiver {
     irs: u32,
     assembler: Assembler,
     received: Vec<u8>,
-    /// Stream position of the peer's FIN, once seen.
-    fin_position: Option<u64>,
+    /// Stream position of the peer's FIN; [`UNKNOWN`] until it is seen.
+    fin_position: u64,
     fin_received: bool,
     acks_due: u8,
     replies: u8,
@@ -49,7 +52,7 @@ impl Receiver {
             irs: syn_ack.seq,
             assembler: Assembler::default(),
             received: Vec::new(),
-            fin_position: None,
+            fin_position: UNKNOWN,
             fin_received: false,
             acks_due: 1,
             replies: 0,
@@ -185,13 +188,13 @@ impl Receiver {
         let position = next + u64::try_from(ahead).unwrap_or(0);
         let window_end = next + self.window() as u64;
         let end = position + data.len() as u64;
-        if segment.has(flags::FIN) && end <= window_end && self.fin_position.is_none() && self.assembler.end() <= end {
-            self.fin_position = Some(end);
+        if segment.has(flags::FIN) && end <= window_end && self.fin_position == UNKNOWN && self.assembler.end() <= end {
+            self.fin_position = end;
         }
-        let limit = self.fin_position.map_or(window_end, |fin| fin.min(window_end));
+        let limit = self.fin_position.min(window_end);
         let fits = usize::try_from(limit.saturating_sub(position)).unwrap_or(usize::MAX).min(data.len());
         self.assembler.insert(position, &data[..fits], &mut self.received);
-        self.fin_received = self.fin_position == Some(self.assembler.next());
+        self.fin_received = self.fin_position == self.assembler.next();
     }
 }
 

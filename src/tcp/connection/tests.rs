@@ -290,3 +290,229 @@ proptest! {
         }
     }
 }
+
+mod reference;
+
+#[test]
+fn after_a_timeout_everything_unacknowledged_goes_again_in_slow_start() {
+    let mut c = open();
+    c.handle_segment(at(0), &window(peer(0, 0, ACK, &[]), 9_000));
+    c.send(&[3; 2_000]);
+    let sent: Vec<_> = std::iter::from_fn(|| poll(&mut c, 0)).map(|s| (s.0, s.3.len())).collect();
+    assert_eq!(sent, [(0, 536), (536, 536), (1_072, 536), (1_608, 392)]);
+    let due = fire(&mut c);
+    assert_eq!(poll(&mut c, due).map(|s| (s.0, s.3.len())), Some((0, 536)));
+    assert_eq!(poll(&mut c, due), None, "one segment probes the way");
+    // The first was lost alone: all is well at once.
+    let mut lucky = c.clone();
+    lucky.handle_segment(at(due + 9), &window(peer(0, 2_000, ACK, &[]), 9_000));
+    assert_eq!((poll(&mut lucky, due + 9), lucky.next_timeout()), (None, None));
+    // All were lost: two go for the one acknowledged, and so on, without another timeout.
+    c.handle_segment(at(due + 9), &window(peer(0, 536, ACK, &[]), 9_000));
+    let sent: Vec<_> = std::iter::from_fn(|| poll(&mut c, due + 9)).map(|s| (s.0, s.3.len())).collect();
+    assert_eq!(sent, [(536, 536), (1_072, 536)]);
+    c.handle_segment(at(due + 18), &window(peer(0, 1_608, ACK, &[]), 9_000));
+    assert_eq!(poll(&mut c, due + 18).map(|s| (s.0, s.3.len())), Some((1_608, 392)));
+    assert_eq!(c.srtt(), None, "nothing of this gives a round-trip time (Karn)");
+    assert_eq!(c.traffic().retransmits, 4);
+}
+
+#[test]
+fn a_partial_acknowledgement_resends_the_next_hole() {
+    let mut c = open();
+    c.handle_segment(at(0), &window(peer(0, 0, ACK, &[]), 9_000));
+    c.send(&[3; 3_000]);
+    assert_eq!(std::iter::from_fn(|| poll(&mut c, 0)).count(), 6);
+    for _ in 0..3 {
+        c.handle_segment(at(1), &window(peer(0, 536, ACK, &[]), 9_000));
+    }
+    assert_eq!(poll(&mut c, 1), None);
+    c.handle_segment(at(1), &window(peer(0, 536, ACK, &[]), 9_000));
+    assert_eq!(poll(&mut c, 1).map(|s| (s.0, s.3.len())), Some((536, 536)), "third duplicate");
+    c.handle_segment(at(2), &window(peer(0, 1_608, ACK, &[]), 9_000));
+    assert_eq!(poll(&mut c, 2).map(|s| (s.0, s.3.len())), Some((1_608, 536)), "partial");
+    c.handle_segment(at(3), &window(peer(0, 3_000, ACK, &[]), 9_000));
+    assert_eq!((poll(&mut c, 3), c.next_timeout(), c.traffic().retransmits), (None, None, 2));
+}
+
+#[test]
+fn backed_off_patience_ends_with_the_next_measurement() {
+    let mut c = open();
+    c.send(b"a");
+    assert!(poll(&mut c, 0).is_some());
+    assert_eq!(fire(&mut c), 1_000);
+    assert!(poll(&mut c, 1_000).is_some());
+    c.handle_segment(at(1_010), &peer(0, 1, ACK, &[]));
+    assert_eq!(c.srtt(), None);
+    c.send(b"b");
+    assert!(poll(&mut c, 1_020).is_some());
+    assert_eq!(c.next_timeout(), Some(at(3_020)), "still doubled (RFC 6298, section 5)");
+    c.handle_segment(at(1_030), &peer(0, 2, ACK, &[]));
+    c.send(b"c");
+    assert!(poll(&mut c, 2_000).is_some());
+    assert_eq!(c.next_timeout(), Some(at(2_200)));
+}
+
+#[test]
+fn a_running_timer_runs_on_when_more_is_sent() {
+    let mut c = open();
+    c.send(b"a");
+    assert!(poll(&mut c, 0).is_some());
+    c.send(b"b");
+    assert!(poll(&mut c, 900).is_some());
+    assert_eq!(c.next_timeout(), Some(at(1_000)));
+    c.handle_segment(at(950), &peer(0, 1, ACK, &[]));
+    assert!(c.next_timeout() > Some(at(1_000)), "and starts anew with progress");
+}
+
+#[test]
+fn an_old_segment_does_not_set_the_window() {
+    let mut c = open();
+    c.handle_segment(at(1), &window(peer(0, 0, PSH, b"one"), 2_000));
+    c.handle_segment(at(1), &window(peer(3, 0, PSH, b"two"), 3_000));
+    c.handle_segment(at(2), &window(peer(0, 0, PSH, b"one"), 0));
+    c.handle_segment(at(2), &window(peer(2, 0, ACK, &[]), 0));
+    assert_eq!(poll(&mut c, 2).map(|s| (s.1, s.2)), Some((6, ACK)));
+    c.send(&[0; 100]);
+    assert_eq!(poll(&mut c, 2).map(|s| s.3.len()), Some(100), "the window is open");
+}
+
+#[test]
+fn data_and_fin_on_the_syn_ack_are_taken() {
+    let mut c = Connection::open(&peer(u32::MAX, 0, flags::SYN | flags::ACK, b"220 hi\r\n"));
+    assert_eq!((c.take_received(), c.traffic().bytes_in), (b"220 hi\r\n".to_vec(), 8));
+    assert_eq!(poll(&mut c, 0), Some((0, 8, ACK, vec![])));
+    assert_eq!(poll(&mut c, 0), None);
+    let c = Connection::open(&peer(u32::MAX, 0, flags::SYN | FIN, b"go away"));
+    assert!(c.peer_closed());
+}
+
+#[test]
+fn a_peer_that_closes_first_still_hears_us_out() {
+    let mut c = open();
+    c.handle_segment(at(1), &peer(0, 0, FIN, b"bye"));
+    assert!(c.peer_closed());
+    c.send(b"QUIT\r\n");
+    assert_eq!(poll(&mut c, 1), Some((0, 4, PSH, b"QUIT\r\n".to_vec())));
+    c.handle_segment(at(2), &peer(4, 6, ACK, &[]));
+    c.close();
+    assert_eq!(poll(&mut c, 2), Some((6, 4, FIN, vec![])));
+    // Its FIN comes again, as our ACK was lost; then ours is acknowledged.
+    c.handle_segment(at(3), &peer(0, 6, FIN, b"bye"));
+    assert_eq!(poll(&mut c, 3), Some((7, 4, ACK, vec![])));
+    c.handle_segment(at(4), &peer(4, 7, ACK, &[]));
+    assert_eq!((c.ending(), poll(&mut c, 4), c.next_timeout()), (Some(Ending::Closed), None, None));
+}
+
+#[test]
+fn fins_that_cross_close_both_sides() {
+    let mut c = open();
+    c.close();
+    assert_eq!(poll(&mut c, 0), Some((0, 0, FIN, vec![])));
+    c.handle_segment(at(1), &peer(0, 0, FIN, &[]));
+    assert_eq!((c.ending(), poll(&mut c, 1)), (None, Some((1, 1, ACK, vec![]))));
+    c.handle_segment(at(2), &peer(1, 1, ACK, &[]));
+    assert_eq!(c.ending(), Some(Ending::Closed));
+}
+
+#[test]
+fn late_data_is_taken_after_our_fin_until_the_linger_ends() {
+    let mut c = open();
+    c.close();
+    assert!(poll(&mut c, 0).is_some());
+    c.handle_segment(at(10), &peer(0, 1, PSH, b"wait"));
+    assert_eq!((c.take_received(), poll(&mut c, 10)), (b"wait".to_vec(), Some((1, 4, ACK, vec![]))));
+    c.handle_segment(at(2_000), &peer(4, 1, PSH, b", more"));
+    assert_eq!(c.take_received(), b", more");
+    assert_eq!(c.next_timeout(), Some(at(2_010)), "and does not prolong it");
+}
+
+#[test]
+fn each_segment_out_of_order_gets_its_duplicate_acknowledgement() {
+    let mut c = open();
+    for at_byte in [100, 200, 300, 400] {
+        c.handle_segment(at(1), &peer(at_byte, 0, PSH, &[1; 100]));
+    }
+    let acks: Vec<_> = std::iter::from_fn(|| poll(&mut c, 1)).collect();
+    assert_eq!(acks, [(0, 0, ACK, vec![]), (0, 0, ACK, vec![]), (0, 0, ACK, vec![])], "three are enough");
+    c.handle_segment(at(2), &peer(0, 0, PSH, &[1; 100]));
+    assert_eq!((poll(&mut c, 2), poll(&mut c, 2)), (Some((0, 500, ACK, vec![])), None));
+}
+
+#[test]
+fn the_right_edge_of_the_window_never_moves_left_and_opening_it_is_told() {
+    let mut c = open();
+    let mut edge = 65_535;
+    for part in 0..47 {
+        c.handle_segment(at(1), &peer(part * 1_400, 0, PSH, &[1; 1_400]));
+        let sent = c.poll(at(1)).expect("an acknowledgement");
+        let right = sent.ack.wrapping_sub(IRS.wrapping_add(1)) + u32::from(sent.window);
+        assert!(right >= edge);
+        edge = right;
+    }
+    assert_eq!((c.take_received().len(), edge), (65_535, 65_535), "no byte beyond the window was taken");
+    let update = c.poll(at(2)).expect("a window update");
+    assert_eq!((update.window, update.payload.len()), (65_535, 0));
+    assert_eq!(poll(&mut c, 2), None);
+}
+
+#[test]
+fn acknowledgements_outside_what_was_sent_are_challenged_and_their_data_dropped() {
+    let mut c = open();
+    c.send(&[0; 400]);
+    assert!(poll(&mut c, 0).is_some());
+    c.handle_segment(at(1), &peer(0, 400, ACK, &[]));
+    for ack in [401, 400u32.wrapping_sub(1_001)] {
+        c.handle_segment(at(2), &peer(0, ack, PSH, b"forged"));
+        assert_eq!((poll(&mut c, 2), c.take_received()), (Some((400, 0, ACK, vec![])), vec![]));
+    }
+    c.handle_segment(at(3), &peer(0, 0, PSH, b"late"));
+    assert_eq!(c.take_received(), b"late", "an old acknowledgement within a window is normal");
+    c.handle_segment(at(3), &peer(0x7000_0000, 400, PSH, b"far"));
+    assert_eq!(c.take_received(), b"");
+}
+
+#[test]
+fn a_reset_one_short_counts_once_the_fin_is_in_and_silences_what_was_due() {
+    let mut c = open();
+    c.handle_segment(at(1), &peer(0, 0, FIN, &[]));
+    c.send(b"x");
+    c.handle_segment(at(1), &peer(0, 0, flags::RST, &[]));
+    assert_eq!((c.ending(), poll(&mut c, 1), c.next_timeout()), (Some(Ending::Reset), None, None));
+    let mut c = open();
+    c.abort();
+    c.handle_segment(at(1), &peer(0, 0, flags::RST, &[]));
+    assert_eq!((c.ending(), poll(&mut c, 1)), (Some(Ending::Reset), None), "no reset is answered by one");
+}
+
+#[test]
+fn a_fin_before_what_was_received_is_no_end() {
+    let mut c = open();
+    c.handle_segment(at(1), &peer(0, 0, PSH, b"abcdef"));
+    c.handle_segment(at(2), &peer(0, 0, FIN, b"abc"));
+    c.handle_segment(at(3), &peer(10, 0, PSH, b"klm"));
+    c.handle_segment(at(3), &peer(6, 0, FIN, b"gh"));
+    assert!(!c.peer_closed(), "bytes beyond it have come first");
+    c.handle_segment(at(4), &peer(6, 0, FIN, b"ghijklm"));
+    assert_eq!((c.take_received(), c.peer_closed()), (b"abcdefghijklm".to_vec(), true));
+}
+
+#[test]
+fn segments_larger_than_our_mss_are_taken_and_urgent_data_is_data() {
+    const URG: u8 = 0x20;
+    let mut c = open();
+    c.handle_segment(at(1), &peer(0, 0, PSH | URG, &[9; 9_000]));
+    assert_eq!(c.take_received().len(), 9_000);
+    assert_eq!(poll(&mut c, 1), Some((0, 9_000, ACK, vec![])));
+}
+
+#[test]
+fn a_keep_alive_is_answered_with_and_without_its_byte() {
+    let mut c = open();
+    for round in 0..50u64 {
+        let byte: &[u8] = if round % 2 == 0 { b"" } else { b"?" };
+        c.handle_segment(at(round * 1_000), &peer(u32::MAX, 0, ACK, byte));
+        assert_eq!(poll(&mut c, round * 1_000), Some((0, 0, ACK, vec![])), "{round}");
+    }
+    assert_eq!(c.take_received(), b"");
+}

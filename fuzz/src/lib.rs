@@ -1,0 +1,30 @@
+//! The bodies of the fuzz targets: each takes any bytes, drives one part of starling with them, and asserts
+//! what must hold whatever the bytes are.
+//!
+//! They stand here once and run twice: under libFuzzer (`fuzz_targets/`, `scripts/fuzz`), and in the ordinary
+//! tests, which replay the corpora (`tests/corpus.rs`). A body is a function of its input: no clock, no file,
+//! no randomness but that of TLS, which no assertion depends on.
+
+pub mod certificate;
+pub mod connection;
+pub mod engine;
+pub mod frame;
+pub mod imap;
+mod input;
+mod lines;
+pub mod smtp;
+pub mod tls;
+
+/// A target's body.
+pub type Body = fn(&[u8]);
+
+/// Every target, by name.
+pub const TARGETS: &[(&str, Body)] = &[
+    ("certificate", certificate::run),
+    ("connection", connection::run),
+    ("engine", engine::run),
+    ("frame", frame::run),
+    ("imap", imap::run),
+    ("smtp", smtp::run),
+    ("tls", tls::run),
+];

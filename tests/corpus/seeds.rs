@@ -1,0 +1,188 @@
+//! The seeds of the corpora: inputs that reach deep, from which a fuzzer finds its way to the rest.
+
+use super::bodies::{frame, tls};
+use starling::tcp::cookie::cookie;
+use starling::tls::{Alpn, Client, Session};
+use starling::wire::emit::{Outgoing, segment as emit};
+use starling::wire::{Link, Tuple, flags};
+
+/// Target, name, input.
+pub(super) type Seed = (&'static str, String, Vec<u8>);
+
+/// Every seed that a program can write; certificates are made by openssl.
+pub(super) fn all() -> Vec<Seed> {
+    let mut all = frames();
+    all.extend(connections());
+    all.extend(dialogues());
+    all.extend(flights());
+    all.extend(worlds());
+    all
+}
+
+const ACK: u8 = flags::ACK;
+
+fn frames() -> Vec<Seed> {
+    let tuple = Tuple { remote: frame::ADDRESS, local: 0x0a01_0203, remote_port: frame::PORTS.0, local_port: 25 };
+    let answered = Tuple { remote: tuple.local, local: tuple.remote, remote_port: 25, local_port: frame::PORTS.0 };
+    let ack = cookie(frame::KEY, answered).wrapping_add(1);
+    let link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
+    let write = |seq, flags, mss, payload: &[u8]| {
+        let mut buffer = [0; 1_518];
+        let outgoing = Outgoing { tuple, seq, ack, flags, window: 512, mss, payload, id: 1 };
+        let length = emit(&link, &outgoing, &mut buffer);
+        buffer[..length].to_vec()
+    };
+    let syn_ack = write(5, flags::SYN | ACK, Some(1_460), b"");
+    let mut tagged = syn_ack.clone();
+    tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+    let mut fragment = syn_ack.clone();
+    fragment[20] = 0x20;
+    let mut options = syn_ack.clone();
+    // A longer IPv4 header: one word of no-operations.
+    options[14] = 0x46;
+    options[17] += 4;
+    options.splice(34..34, [1; 4]);
+    // An ICMP error that quotes our SYN.
+    let mut icmp = syn_ack[..34].to_vec();
+    icmp[23] = 1;
+    icmp[17] = 20 + 8 + 28;
+    icmp.extend([3, 1, 0, 0, 0, 0, 0, 0]);
+    icmp.extend(&syn_ack[14..42]);
+    [
+        ("syn_ack", syn_ack),
+        ("data", write(6, ACK | flags::PSH, None, b"220 mx.example ESMTP\r\n")),
+        ("fin", write(28, ACK | flags::FIN, None, b"")),
+        ("reset", write(28, flags::RST, None, b"")),
+        ("refused", write(0, flags::RST | ACK, None, b"")),
+        ("vlan", tagged),
+        ("fragment", fragment),
+        ("ip_options", options),
+        ("icmp", icmp),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| ("frame", name.to_owned(), bytes))
+    .collect()
+}
+
+/// Events as `connection` decodes them, behind initial sequence numbers, MSS and window.
+fn connections() -> Vec<Seed> {
+    let open = [0xff, 0xff, 5, 0x20, 0x00];
+    let greeting = [8, 6, 0x20, 0x00];
+    let all_acknowledged = [8, 0, 0x20, 0x00];
+    let seed = |name: &str, parts: &[&[u8]]| {
+        let bytes = [&open[..], &parts.concat()].concat();
+        ("connection", name.to_owned(), bytes)
+    };
+    vec![
+        seed("conversation", &[&greeting, &[3, 20], &all_acknowledged, &[7, 5, 11, 9]]),
+        seed("lost", &[&greeting, &[4, 2, 0], &[2, 2, 2, 2, 2, 2, 2]]),
+        seed("duplicate_acks", &[&[4, 2, 0], &[10, 0, 0x20, 0], &[10, 0, 0x20, 0], &[10, 0, 0x20, 0]]),
+        seed("closed_window", &[&[8, 0, 0, 0], &[3, 9, 2, 10, 1, 0, 0, 2, 8, 1, 0x20, 0]]),
+        seed("out_of_order", &[&[12, 0, 60, 0, ACK, 9, 9, 10], &[12, 0, 30, 0, ACK, 9, 9, 10], &[8, 15, 1, 1, 7]]),
+        seed("early_fin", &[&[12, 0, 9, 0, ACK | flags::FIN, 9, 9, 0], &[8, 3, 1, 1, 7, 5]]),
+        seed("resets", &[&[12, 0, 1, 0, flags::RST, 0, 0, 0], &[12, 0, 0, 0, flags::RST, 0, 0, 0]]),
+        seed("both_close", &[&[5], &[11, 0], &[8, 0, 1, 1], &[1, 1, 0]]),
+        seed("abort", &[&[3, 9, 6, 0xab, 8, 1, 1, 1]]),
+        seed("anything", &[&[15, 1, 2, 3, 4, 5, 6, 7, 8, 0x12, 1, 1, 0, 9], &[0, 200, 1, 1, 1]]),
+    ]
+}
+
+/// Chunks as `lines` decodes them.
+fn dialogues() -> Vec<Seed> {
+    const CLIENT: u8 = 1;
+    let chunk = |side: u8, text: &str| {
+        let length = u8::try_from(text.len()).expect("a short line");
+        [&[length << 1 | side][..], text.as_bytes()].concat()
+    };
+    let server = |text| chunk(0, text);
+    let client = |text| chunk(CLIENT, text);
+    let tls = vec![0xff];
+    let ehlo = "250-mx.example\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n";
+    let smtp = [
+        vec![server("220 mx.example ESMTP\r\n"), client("EHLO x\r\n"), server(ehlo), client("STARTTLS\r\n")],
+        vec![server("220 go\r\nEXTRA"), tls.clone(), client("EHLO x\r\n"), server(ehlo), client("QUIT\r\n")],
+        vec![server("221 bye\r\n")],
+    ]
+    .concat();
+    let list = "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na1 OK done\r\n";
+    let imap = [
+        vec![server("* OK [CAPABILITY IMAP4rev1] hi\r\n"), client("a1 CAPABILITY\r\n"), server(list)],
+        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls, client("a3 CAPABILITY\r\n")],
+        vec![server("* CAPABILITY IMAP4rev1\r\na3 OK\r\n"), client("a4 LOGOUT\r\n"), server("* BYE\r\na4 OK\r\n")],
+    ]
+    .concat();
+    let only_server = |chunks: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        chunks.iter().filter(|chunk| chunk[0] == 0xff || chunk[0] & CLIENT == 0).cloned().collect()
+    };
+    let seed = |target, name: &str, mode: u8, chunks: &[Vec<u8>]| {
+        (target, name.to_owned(), [&[mode][..], &chunks.concat()].concat())
+    };
+    let long = vec![0xfe, b'x', 0x10, 0x00];
+    vec![
+        seed("smtp", "both_sides", 0, &smtp),
+        seed("smtp", "server", 2, &only_server(&smtp)),
+        seed("smtp", "inside_tls", 1, &smtp[..3]),
+        seed("smtp", "refused", 2, &[server("554-no\r\n554 service\r\n"), server("221 bye\r\n")]),
+        seed("smtp", "alien", 0, &[server("SSH-2.0-x\r\n")]),
+        seed("smtp", "long", 0, &[server("220-"), long.clone(), server("\r\n220 x\r\n")]),
+        seed("smtp", "private", 0, &[smtp[0].clone(), client("AUTH LOGIN\r\n"), server("334 x\r\n535 no\r\n")]),
+        seed("imap", "both_sides", 0, &imap),
+        seed("imap", "server", 2, &only_server(&imap)),
+        seed("imap", "inside_tls", 3, &[server("* PREAUTH hi\r\n"), server("* CAPABILITY X AUTH=Y\r\na1 OK\r\n")]),
+        seed("imap", "bye", 2, &[server("* BYE full\r\n")]),
+        seed("imap", "literal", 0, &[imap[0].clone(), server("* X {5}\r\nabcde y\r\n"), client("a1 LOGIN {3}\r\n")]),
+        seed("imap", "long", 0, &[server("* OK ["), long, server("\r\n")]),
+    ]
+}
+
+/// What rustls' server says to a ClientHello, raw; and damaged live ones.
+fn flights() -> Vec<Seed> {
+    let flight = |version| {
+        let client = Client::new().expect("a client");
+        let mut hello = Vec::new();
+        Session::start(&client, 1, Alpn::Web, &mut hello).expect("a session");
+        [&[1][..], &tls::answer(&mut tls::server(version), &hello)].concat()
+    };
+    [
+        ("flight12", flight(&rustls::version::TLS12)),
+        ("flight13", flight(&rustls::version::TLS13)),
+        ("alert", vec![0, 21, 3, 3, 0, 2, 2, 40]),
+        ("plain_text", b"\0HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+        ("live13", vec![2]),
+        ("live12", vec![7]),
+        ("cut12", vec![6, 0, 100, 1]),
+        ("flip13", vec![2, 0, 200, 3, 9]),
+        ("twice13", vec![3, 0, 0, 5, 0, 0, 5]),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| ("tls", name.to_owned(), bytes))
+    .collect()
+}
+
+/// Addresses, connections, rate, seed and kinds of hosts, as `engine` decodes them; then what spoils the world.
+fn worlds() -> Vec<Seed> {
+    let honest = [0, 1, 0, 1, 0, 1, 0, 1];
+    let mixed = [0, 1, 2, 3, 4, 5, 6, 7];
+    let odd = [8, 9, 10, 11, 0, 1, 2, 5];
+    let seed = |name: &str, head: [u8; 4], kinds: [u8; 8], rest: &[u8]| {
+        ("engine", name.to_owned(), [&head[..], &kinds, rest].concat())
+    };
+    // Interference, then fates: see `World::interfere` and `World::spoil`.
+    let lossy: Vec<u8> = (0..200).map(|n: u8| if n % 5 == 4 { 0x80 } else { 0 }).collect();
+    let repeats: Vec<u8> = (0..200).map(|n: u8| if n % 3 == 1 { 0xa0 } else { 1 }).collect();
+    let late: Vec<u8> = (0..200).map(|n: u8| if n % 4 == 1 { 0xb8 } else { n % 64 }).collect();
+    let forged: Vec<u8> = (0..40).flat_map(|n: u8| [0xd0, n, 0x10 | (n % 32), n, n, n % 8]).collect();
+    vec![
+        seed("honest", [3, 31, 0, 1], honest, &[]),
+        seed("mixed", [15, 31, 100, 2], mixed, &[]),
+        seed("odd", [7, 31, 0, 3], odd, &[]),
+        seed("full_table", [15, 0, 0, 4], [2; 8], &[]),
+        seed("lossy", [3, 10, 0, 5], honest, &lossy),
+        seed("repeated", [3, 10, 0, 6], mixed, &repeats),
+        seed("late", [3, 10, 50, 7], odd, &late),
+        seed("forged", [3, 10, 0, 8], mixed, &forged),
+        seed("interrupted", [7, 10, 0, 9], mixed, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]),
+        seed("stopped", [7, 10, 5, 9], mixed, &[0, 0, 0, 0, 0xfd, 0, 0, 0, 0xfc, 0, 0, 0, 0xfe]),
+        seed("injected", [1, 10, 0, 9], honest, &[0xf0, 20, 1, 2, 3, 4, 0xc5, 3, 232, 0xf1, 14]),
+    ]
+}
