@@ -17,6 +17,7 @@ use starling::sim::host::{Behaviour, Host, Hostile};
 use starling::sim::link::Faults;
 use starling::sim::swarm::{Mix, Swarm};
 use starling::sim::world::World;
+use starling::targets::cidr::AddressSet;
 use starling::targets::ports::{Protocol, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -47,8 +48,7 @@ fn swarm() -> Swarm {
     habits[2] = 0.0;
     let service = |protocol: &Protocol| Service { port: protocol.port(), protocol: *protocol };
     Swarm {
-        allow: vec![(FIRST, FIRST + ADDRESSES - 1)],
-        block: Vec::new(),
+        addresses: AddressSet::allowed(&[(FIRST, FIRST + ADDRESSES - 1)], &[]),
         services: Protocol::ALL.iter().map(service).collect(),
         rate: Some(f64::from(RATE)),
         cooldown: seconds(COOLDOWN),
