@@ -25,7 +25,7 @@ pub const SOURCE: u32 = 0x0a4d_0002;
 /// First address of every world's targets: 198.18.0.0.
 const NET: u32 = 0xc612_0000;
 /// Ethernet addresses: ours and the gateway's.
-const LINK: Link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
+pub const LINK: Link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
 /// When every world begins: 2026-01-01, so that a seed's dataset is the same each time.
 const START: UtcMicros = UtcMicros(1_767_225_600_000_000);
 /// Most targets of a world that a seed makes.

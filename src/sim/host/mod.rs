@@ -202,7 +202,8 @@ impl Host {
         }
     }
 
-    fn script(&self, service: &Service) -> Option<Script> {
+    /// What an honest service of it says on a new connection.
+    pub fn script(&self, service: &Service) -> Option<Script> {
         let Behaviour::Honest { manner, newest_tls, .. } = service.behaviour else { return None };
         let name = format!("h{:08x}.sim.example", self.address);
         Some(Script::new(service.protocol, manner, newest_tls, name))

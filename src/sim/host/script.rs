@@ -42,6 +42,8 @@ pub struct Script {
     manner: Manner,
     newest_tls: bool,
     name: String,
+    /// Instead of the built-in certificate.
+    config: Option<Arc<ServerConfig>>,
     tls: Option<Box<ServerConnection>>,
     line: Vec<u8>,
     closing: bool,
@@ -80,7 +82,13 @@ impl Script {
     pub fn new(protocol: Protocol, manner: Manner, newest_tls: bool, name: String) -> Self {
         let direct = matches!(protocol, Protocol::Imaps | Protocol::Https);
         let tls = if direct { server(newest_tls) } else { None };
-        Self { protocol, manner, newest_tls, name, tls, line: Vec::new(), closing: false }
+        Self { protocol, manner, newest_tls, name, config: None, tls, line: Vec::new(), closing: false }
+    }
+
+    /// The same, but what it upgrades to has a TLS configuration of its own. Too late for TLS from the start.
+    pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.config = Some(config);
+        self
     }
 
     /// What it says as soon as it is connected to. Inside TLS it is kept until the handshake is over.
@@ -160,7 +168,10 @@ impl Script {
                 None => out.extend(reply.as_bytes()),
             }
             if upgrade {
-                self.tls = server(self.newest_tls);
+                self.tls = match self.config.take() {
+                    Some(config) => ServerConnection::new(config).ok().map(Box::new),
+                    None => server(self.newest_tls),
+                };
                 return;
             }
         }
