@@ -9,17 +9,20 @@
 //!
 //! The rooms `base`, `wire`, `targets`, `tcp`, `dialogue`, `tls`, `session`, `record` and `scan` are pure:
 //! bytes and time are arguments, bytes and facts are results. Sockets, clocks, threads and files live in
-//! `nic`, `output` and `app` alone. `docs/ARCHITECTURE.md` is the map.
+//! `nic`, `output` and `app` alone. `lane` is one round of an engine on a link; `sim` calls it from a virtual
+//! world, which is how everything above is tested. `docs/ARCHITECTURE.md` is the map.
 
 pub mod app;
 pub mod base;
 pub mod cli;
 pub mod dialogue;
+pub mod lane;
 pub mod nic;
 pub mod output;
 pub mod record;
 pub mod scan;
 pub mod session;
+pub mod sim;
 pub mod targets;
 pub mod tcp;
 pub mod tls;

@@ -17,13 +17,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["base"]),
     ("scan", &["base", "wire", "targets", "tcp", "session", "record"]),
     ("nic", &["base"]),
+    ("lane", &["base", "scan", "nic"]),
+    ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
     ("output", &["base", "record"]),
-    ("app", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "output"]),
-    ("cli", &["base", "targets", "tcp", "scan", "nic", "app"]),
+    (
+        "app",
+        &[
+            "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
+            "output",
+        ],
+    ),
+    ("cli", &["base", "targets", "tcp", "scan", "nic", "sim", "app"]),
 ];
 
 /// Rooms without clock, socket, thread, file or randomness of the system.
-const PURE: &[&str] = &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan"];
+const PURE: &[&str] = &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "sim"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::thread",

@@ -2,6 +2,7 @@
 
 use crate::app::clock::Clock;
 use crate::base::Instant;
+use crate::lane::step;
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
@@ -13,8 +14,6 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Frames sent in one round, so that receiving never waits long.
-const BATCH: usize = 256;
 /// Longest sleep of an idle lane: bounds how late an answer is seen.
 const IDLE_MAX: Duration = Duration::from_micros(500);
 /// How long a link may take to send the last frames.
@@ -64,6 +63,23 @@ pub struct Snapshot {
     pub held: Held,
 }
 
+impl Snapshot {
+    /// The state of `engine` on a link that counted `nic`.
+    pub fn of(engine: &Engine, nic: NicCounters) -> Self {
+        Self {
+            ledger: *engine.ledger(),
+            outcomes: engine.outcomes().clone(),
+            nic,
+            open: engine.open(),
+            waiting: engine.waiting(),
+            progress: engine.progress(),
+            sweeping: engine.sweeping(),
+            slowed_by: engine.slowed_by(),
+            held: *engine.held(),
+        }
+    }
+}
+
 /// Where a lane publishes its state.
 #[derive(Clone, Debug, Default)]
 pub struct Published(Arc<Mutex<Snapshot>>);
@@ -77,17 +93,6 @@ impl Published {
     fn set(&self, snapshot: Snapshot) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
-}
-
-/// One round: receive a batch, let time pass, send what is due. Returns how many frames moved.
-///
-/// Production calls it from a pinned thread, a simulator from its virtual world.
-pub fn step(now: Instant, io: &mut impl FrameIo, engine: &mut Engine) -> io::Result<usize> {
-    let received = io.receive(&mut |frame| engine.handle_frame(now, frame))?;
-    engine.handle_timeout(now);
-    let sent = io.transmit(BATCH, &mut |buffer| engine.poll_frame(now, buffer))?;
-    io.kick()?;
-    Ok(received + sent)
 }
 
 /// A lane with all it needs.
@@ -166,17 +171,7 @@ impl<Io: FrameIo> Lane<Io> {
     }
 
     fn publish(&self) {
-        self.published.set(Snapshot {
-            ledger: *self.engine.ledger(),
-            outcomes: self.engine.outcomes().clone(),
-            nic: self.io.counters(),
-            open: self.engine.open(),
-            waiting: self.engine.waiting(),
-            progress: self.engine.progress(),
-            sweeping: self.engine.sweeping(),
-            slowed_by: self.engine.slowed_by(),
-            held: *self.engine.held(),
-        });
+        self.published.set(Snapshot::of(&self.engine, self.io.counters()));
     }
 }
 

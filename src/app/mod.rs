@@ -7,5 +7,6 @@ pub mod lane;
 pub mod memory;
 pub mod privileges;
 pub mod scan;
+pub mod simulate;
 pub mod status;
 pub mod summary;

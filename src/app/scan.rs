@@ -5,8 +5,9 @@ use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
 use crate::app::privileges;
+use crate::app::simulate;
 use crate::app::status::{self, Status};
-use crate::app::summary::{Ended, Latencies, Summary};
+use crate::app::summary::{Ended, Latencies, Summary, link_json};
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
@@ -20,6 +21,7 @@ use crate::record::Fact;
 use crate::scan::conversation::Limits;
 use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
+use crate::sim::swarm::Swarm;
 use crate::targets::Space;
 use crate::targets::permute::Permutation;
 use crate::tcp::cookie::{self, PortRange};
@@ -45,6 +47,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// What to do, resolved and validated.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The simulated world to scan instead of a network. Its properties are in the other fields too.
+    pub world: Option<Box<Swarm>>,
     /// Where to send from; the route to the first target decides if absent.
     pub interface: Option<String>,
     /// Ethernet address of the gateway; asked of the kernel if absent.
@@ -94,6 +98,9 @@ pub struct Plan {
 /// # Errors
 /// One line with cause and next step. Rows gathered before an error are written.
 pub fn run(plan: &Plan) -> Result<Ended> {
+    if let Some(swarm) = &plan.world {
+        return simulate::run(plan, swarm);
+    }
     let way = Way::find(plan)?;
     check_ports(plan.ports)?;
     let tls = tls::Client::new().map_err(|error| anyhow!("TLS does not start: {error}"))?;
@@ -105,7 +112,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, &way, &links, &tls, privileges, clock.utc());
+    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, clock.utc());
     write_manifest(dataset.root(), &summary)?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
@@ -247,10 +254,10 @@ impl Links {
 }
 
 /// SIGINT and SIGTERM, counted.
-struct Signals(Arc<AtomicUsize>);
+pub(super) struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
-    fn install() -> Result<Self> {
+    pub(super) fn install() -> Result<Self> {
         let count = Arc::new(AtomicUsize::new(0));
         let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
         // Counting in a handler wants `unsafe`; a thread that waits for signals does not.
@@ -264,7 +271,7 @@ impl Signals {
         Ok(Self(count))
     }
 
-    fn received(&self) -> usize {
+    pub(super) fn received(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

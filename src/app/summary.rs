@@ -120,17 +120,9 @@ fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S)
 }
 
 impl Summary {
-    /// The account at the begin of a run.
-    pub fn new(
-        plan: &Plan,
-        way: &Way,
-        links: &Links,
-        tls: &tls::Client,
-        privileges: Privileges,
-        start: UtcMicros,
-    ) -> Self {
+    /// The account at the begin of a run on `link` (see [`link_json`]).
+    pub fn new(plan: &Plan, link: Value, tls: &tls::Client, privileges: Privileges, start: UtcMicros) -> Self {
         let (suites, groups) = tls.offer();
-        let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
         Self {
             starling: env!("CARGO_PKG_VERSION"),
             state: "running",
@@ -138,15 +130,7 @@ impl Summary {
             start_us: start.0,
             end_us: None,
             config: config_json(plan),
-            link: json!({
-                "interface": way.interface.name,
-                "driver": way.interface.driver,
-                "source": way.source,
-                "gateway": way.gateway,
-                "gateway_mac": crate::base::mac::Mac(way.link.destination).to_string(),
-                "queues": modes.len(),
-                "bind": modes,
-            }),
+            link,
             privileges,
             tls_offer: json!({ "suites": suites, "groups": groups }),
             xdp: None,
@@ -213,6 +197,20 @@ impl Summary {
     pub fn into_ended(self) -> Ended {
         Ended { stopped: self.stopped, text: self.to_string() }
     }
+}
+
+/// What a run on an interface runs on.
+pub fn link_json(way: &Way, links: &Links) -> Value {
+    let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
+    json!({
+        "interface": way.interface.name,
+        "driver": way.interface.driver,
+        "source": way.source,
+        "gateway": way.gateway,
+        "gateway_mac": crate::base::mac::Mac(way.link.destination).to_string(),
+        "queues": modes.len(),
+        "bind": modes,
+    })
 }
 
 fn mode_name(socket: &Socket) -> &'static str {

@@ -33,7 +33,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
 Examples:
   starling scan -p smtp,imaps --contact noc@example.org -o census -r 50000 -b blocklist.txt
   starling scan -i eth1 -p smtp -o lab 198.18.0.0/20
-  starling scan -p 25 -d 198.18.0.0/28")]
+  starling scan -p 25 -d 198.18.0.0/28
+  starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
     #[arg(value_name = "CIDR")]
@@ -41,7 +42,7 @@ pub struct Scan {
 
     /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
     #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
-    pub ports: String,
+    pub ports: Option<String>,
 
     /// Folder of the dataset; it must not exist, or be empty.
     #[arg(short = 'o', long = "output", value_name = "FOLDER")]
@@ -90,6 +91,12 @@ pub struct Scan {
     /// Which of the shards to scan, from 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub shard: u64,
+
+    /// What to scan by: xdp:IFACE is -i IFACE; sim:SEED is a simulated world, without root and without a packet on
+    /// any network. A world brings its own targets, ports, rate, deadlines and faults; CIDR, -w, -b, -p, -r, -B and
+    /// --max-connections replace them, the other options about network and time have no effect.
+    #[arg(long, value_name = "WHAT", conflicts_with = "interface")]
+    pub nic: Option<String>,
 
     /// Interface to scan from [default: that of the route to the first target].
     #[arg(short = 'i', long, value_name = "NAME")]

@@ -6,6 +6,7 @@ use crate::app::scan::Plan;
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
 use crate::scan::conversation::Limits;
+use crate::sim::swarm::{SOURCE, Swarm};
 use crate::targets::cidr::{self, AddressSet, Range};
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
@@ -18,14 +19,88 @@ const PROBE_BITS: f64 = 84.0 * 8.0;
 /// Rate if none is given: zmap's.
 const RATE: f64 = 10_000.0;
 
+/// Targets of a simulated world: what fits into memory with every host and every frame.
+const WORLD_MAX: u64 = 1 << 18;
+
 /// The plan that `args` describe.
 ///
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
-    let services = ports::parse(&args.ports).context("-p")?;
+    match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
+        None => on_network(args, args.interface.clone()),
+        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
+        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => in_world(args, Swarm::from_seed(seed.parse()?)),
+        Some((what, which)) => {
+            bail!("--nic {what}:{which}: xdp:IFACE or sim:SEED is wanted, as in xdp:eth0 or sim:42")
+        }
+    }
+}
+
+/// The plan of a simulated scan: the world's own, but for what the arguments replace.
+fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
+    if let Some(ports) = &args.ports {
+        swarm.services = ports::parse(ports).context("-p")?;
+    }
+    if !args.targets.is_empty() || args.allowlist_file.is_some() {
+        swarm.addresses = addresses(args)?;
+    } else if let Some(path) = &args.blocklist_file {
+        swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
+    }
+    if args.rate.is_some() || args.bandwidth.is_some() {
+        swarm.rate = rate(args)?;
+    }
+    swarm.connections_max = args.max_connections.map_or(swarm.connections_max, |count| count.max(1));
+    let space = swarm.space();
+    ensure!(space.size() > 0, "no address is left to scan: all of the world's are blocked. Next step: see -b");
+    ensure!(
+        space.size() <= WORLD_MAX,
+        "{} targets are too many for a simulated world: {WORLD_MAX} at most",
+        space.size()
+    );
+    Ok(Plan {
+        interface: None,
+        gateway: None,
+        source: Some(SOURCE.into()),
+        ports: swarm.ports(),
+        seed: swarm.seed,
+        shard: (0, 1),
+        targets_max: u64::MAX,
+        space,
+        results_max: None,
+        runtime_max: None,
+        rate: swarm.rate,
+        cooldown: swarm.cooldown,
+        connections_max: swarm.connections_max,
+        limits: swarm.limits,
+        mode: Mode::Native,
+        bind: Bind::Auto,
+        ehlo: None,
+        output: output(args)?,
+        part_age: seconds("--part-age", args.part_age)?,
+        quiet: args.quiet,
+        described: described(args),
+        world: Some(Box::new(swarm)),
+    })
+}
+
+/// What goes into the manifest as it was given.
+fn described(args: &Scan) -> serde_json::Value {
+    serde_json::json!({
+        "command_line": std::env::args().collect::<Vec<_>>(),
+        "contact": contact(args),
+    })
+}
+
+fn contact(args: &Scan) -> Option<&str> {
+    args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
+}
+
+fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
+    let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
+    let services = ports::parse(ports).context("-p")?;
     let addresses = addresses(args)?;
-    let contact = args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty());
+    let contact = contact(args);
     let public = addresses.minus(&AddressSet::new(cidr::reserved()));
     ensure!(
         contact.is_some() || public.is_empty() || args.dry_run,
@@ -47,7 +122,7 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
         None => random_seed()?,
     };
     Ok(Plan {
-        interface: args.interface.clone(),
+        interface,
         gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
         source: args.source_ip,
         ports: source_ports(&args.source_port)?,
@@ -80,10 +155,8 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: serde_json::json!({
-            "command_line": std::env::args().collect::<Vec<_>>(),
-            "contact": contact,
-        }),
+        described: described(args),
+        world: None,
     })
 }
 
@@ -222,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn a_world_brings_its_own_targets_and_arguments_replace_them() {
+        let own = plan("--nic sim:7 -o x").expect("well-formed");
+        let world = own.world.expect("a world");
+        assert_eq!((world.seed, own.seed, own.space.size()), (7, 7, world.space().size()));
+        let given = plan("--nic sim:7 -o x -p smtp -r 50 198.18.0.0/24").expect("well-formed");
+        assert_eq!((given.space.size(), given.rate), (256, Some(50.0)));
+        assert_eq!(given.world.map(|world| world.space().size()), Some(256));
+        let named = plan("--nic xdp:eth9 -o x -p smtp 198.18.0.1").expect("well-formed");
+        assert!(named.interface.as_deref() == Some("eth9") && named.world.is_none());
+    }
+
+    #[test]
     fn bandwidth_counts_84_bytes_a_probe() {
         let rate = |text: &str| plan(&format!("-p smtp -o x -B {text} 198.18.0.1")).map(|plan| plan.rate);
         assert_eq!(rate("672"), Ok(Some(1.0)));
@@ -237,6 +322,10 @@ mod tests {
             ("-p smtp -o x 198.18.0.0/33", "`198.18.0.0/33` is not an IPv4 address or prefix"),
             ("-p smtp -o x 198.18.0.1/20", "did you mean 198.18.0.0/20?"),
             ("-p smtp 198.18.0.1", "-o census"),
+            ("-o x 198.18.0.1", "-p smtp,imaps"),
+            ("--nic sim:many -o x", "xdp:IFACE or sim:SEED"),
+            ("--nic eth0 -o x", "xdp:IFACE or sim:SEED"),
+            ("--nic sim:1 -o x -p smtp 198.0.0.0/8", "too many for a simulated world"),
             ("-p smtp -o x 8.8.8.8", "1 public addresses would be probed"),
             ("-p smtp -o x --shards 2 198.18.0.1", "--shards needs --seed"),
             ("-p smtp -o x --shards 2 --shard 2 -e 1 198.18.0.1", "--shard 2 of --shards 2"),

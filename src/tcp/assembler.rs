@@ -36,15 +36,25 @@ impl Assembler {
     pub fn insert(&mut self, position: u64, data: &[u8], out: &mut Vec<u8>) -> usize {
         let known = usize::try_from(self.next.saturating_sub(position)).unwrap_or(usize::MAX);
         let Some(fresh) = data.get(known..).filter(|fresh| !fresh.is_empty()) else { return 0 };
-        let position = position.max(self.next);
-        if position == self.next && self.waiting.is_empty() {
-            self.next += fresh.len() as u64;
-            out.extend_from_slice(fresh);
-            return 0;
+        if position > self.next {
+            return self.keep(position, fresh);
         }
-        let dropped = self.keep(position, fresh);
-        self.deliver(out);
-        dropped
+        self.pass(fresh, out);
+        0
+    }
+
+    /// Passes on what begins in order, with what waited behind it: no limit applies, however many holes it fills.
+    fn pass(&mut self, mut data: &[u8], out: &mut Vec<u8>) {
+        while !data.is_empty() {
+            let from = self.next;
+            let room = self.waiting.first().map_or(u64::MAX, |piece| piece.0 - from);
+            let take = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
+            out.extend_from_slice(&data[..take]);
+            self.next += take as u64;
+            self.deliver(out);
+            let passed = usize::try_from(self.next - from).unwrap_or(usize::MAX).min(data.len());
+            data = &data[passed..];
+        }
     }
 
     /// Stores what of `data` is not yet waiting, piece by piece between the known pieces.
@@ -63,8 +73,7 @@ impl Assembler {
             }
             let room = self.waiting.get(after).map_or(u64::MAX, |piece| piece.0 - position);
             let take = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
-            let in_order = position == self.next;
-            if !in_order && (self.waiting.len() >= PIECES_MAX || waiting_bytes + take > WAITING_BYTES_MAX) {
+            if self.waiting.len() >= PIECES_MAX || waiting_bytes + take > WAITING_BYTES_MAX {
                 dropped += take;
             } else {
                 self.waiting.insert(after, (position, data[..take].to_vec()));
@@ -111,12 +120,11 @@ mod tests {
                 let to = (from + length).min(stream.len());
                 assembler.insert(from as u64, &stream[from..to], &mut out);
                 prop_assert_eq!(&out[..], &stream[..out.len()]);
-                prop_assert!(assembler.waiting.len() <= PIECES_MAX + 1);
+                prop_assert!(assembler.waiting.len() <= PIECES_MAX);
                 let waiting: usize = assembler.waiting.iter().map(|piece| piece.1.len()).sum();
                 prop_assert_eq!(assembler.waiting_bytes(), waiting);
             }
-            assembler.insert(0, &stream, &mut out);
-            assembler.insert(0, &stream, &mut out);
+            prop_assert_eq!(assembler.insert(0, &stream, &mut out), 0);
             prop_assert_eq!(out, stream);
             prop_assert_eq!(assembler.waiting_bytes(), 0);
         }
@@ -128,6 +136,18 @@ mod tests {
         assembler.insert(2, b"CD", &mut out);
         assembler.insert(0, b"abcdef", &mut out);
         assert_eq!(out, b"abCDef");
+    }
+
+    #[test]
+    fn one_segment_fills_all_holes() {
+        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        for piece in 1..=PIECES_MAX as u64 {
+            assert_eq!(assembler.insert(2 * piece, b"P", &mut out), 0);
+        }
+        let whole = [b'h'; 2 * PIECES_MAX + 3];
+        assert_eq!(assembler.insert(0, &whole, &mut out), 0);
+        assert_eq!((out.len(), out.iter().filter(|byte| **byte == b'P').count()), (whole.len(), PIECES_MAX));
+        assert_eq!((assembler.next(), assembler.waiting_bytes()), (whole.len() as u64, 0));
     }
 
     #[test]

@@ -194,9 +194,7 @@ impl Index {
     }
 
     fn hash(&self, at: usize) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the high half")]
-        let hash = (self.cells[at] >> 32) as u32;
-        hash
+        (self.cells[at] >> 32) as u32
     }
 
     fn slot(&self, at: usize) -> u32 {

@@ -7,7 +7,8 @@
 
 use crate::base::{Duration, Instant};
 
-const SLOTS: u64 = 4_096;
+const WORDS: usize = 64;
+const SLOTS: u64 = 64 * WORDS as u64;
 const TICK_NANOS: u64 = 4_000_000;
 /// End of a list.
 const NONE: u32 = u32::MAX;
@@ -20,7 +21,7 @@ pub struct Wheel<T> {
     /// Head of each slot's list, in `hints`.
     heads: Vec<u32>,
     /// Which slots are not empty.
-    occupied: [u64; (SLOTS / 64) as usize],
+    occupied: [u64; WORDS],
     /// Hints, and where the list of each goes on.
     hints: Vec<(T, u32)>,
     /// Head of the list of hints that are free.
@@ -32,14 +33,7 @@ pub struct Wheel<T> {
 
 impl<T: Copy> Default for Wheel<T> {
     fn default() -> Self {
-        Self {
-            heads: vec![NONE; SLOTS as usize],
-            occupied: [0; (SLOTS / 64) as usize],
-            hints: Vec::new(),
-            free: NONE,
-            tick: 0,
-            len: 0,
-        }
+        Self { heads: vec![NONE; WORDS * 64], occupied: [0; WORDS], hints: Vec::new(), free: NONE, tick: 0, len: 0 }
     }
 }
 
@@ -198,6 +192,25 @@ mod tests {
         }
         hint = wheel.set_by(at(1_000_000_000), hint, 'x');
         assert_eq!((hint, wheel.len()), (at(1_000_000_000), 2));
+    }
+
+    #[test]
+    fn hints_of_one_owner_do_not_multiply() {
+        // A deadline of thirty seconds, and a timer of a second set and stopped again every 50 milliseconds.
+        let (mut wheel, mut due) = (Wheel::default(), Vec::new());
+        let mut hint = Instant::FAR_FUTURE;
+        let mut most = 0;
+        for step in 1..4_000u64 {
+            let now = Instant::from_nanos(step * 25_000_000);
+            wheel.expire(now, &mut due);
+            for () in due.drain(..) {
+                hint = if now < hint { hint } else { Instant::FAR_FUTURE };
+            }
+            let patience = Duration::from_secs(if step % 2 == 0 { 1 } else { 30 });
+            hint = wheel.set_by(now + patience, hint, ());
+            most = most.max(wheel.len());
+        }
+        assert!(most <= 20, "{most}");
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! A scan of a simulated world: the same engine, dataset, manifest and summary as on a network, in virtual time,
+//! and the checkers' verdict at the end.
+
+use crate::app::lane::Snapshot;
+use crate::app::privileges;
+use crate::app::scan::{Plan, Signals, Stopped};
+use crate::app::status::Status;
+use crate::app::summary::{Ended, Latencies, Summary};
+use crate::base::Instant;
+use crate::nic::FrameIo;
+use crate::output::dataset::Dataset;
+use crate::output::manifest::write_manifest;
+use crate::output::parquet::Limits as PartLimits;
+use crate::output::writer::Writer;
+use crate::sim::swarm::{SOURCE, Swarm};
+use crate::sim::world::World;
+use crate::tls;
+use anyhow::{Result, anyhow, bail};
+use serde_json::json;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// Virtual time between two lines of status.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs the world of `swarm` to its end.
+///
+/// # Errors
+/// One line with cause and next step; also if a checker found a rule broken. The rows are written all the same.
+pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
+    let no_tls = |error| anyhow!("TLS does not start: {error}");
+    let tls = tls::Client::new().map_err(no_tls)?;
+    let mut world = World::new(swarm.clone(), false).map_err(no_tls)?;
+    let dataset = Dataset::create(&plan.output, world.utc())?;
+    let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
+    let privileges = privileges::give_up(dataset.root())?;
+    let signals = Signals::install()?;
+    let mut summary = Summary::new(plan, link, &tls, privileges, world.utc());
+    write_manifest(dataset.root(), &summary)?;
+
+    let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
+    let mut latencies = Latencies::new()?;
+    let mut status = Status::new(plan.quiet, plan.rate.is_some());
+    let mut shown = Duration::ZERO;
+    let mut obeyed = 0;
+    while world.advance() {
+        write(&mut world, &mut writer, &mut latencies)?;
+        let elapsed = world.now() - Instant::ZERO;
+        if elapsed >= shown + STATUS_EVERY {
+            shown = elapsed;
+            status.update(elapsed, &snapshot(&world));
+        }
+        let received = signals.received();
+        if received > obeyed {
+            obeyed = received;
+            if received == 1 { world.stop() } else { world.interrupt() }
+        }
+    }
+    write(&mut world, &mut writer, &mut latencies)?;
+    status.finish();
+    summary.xdp = Some(world.nic().verdicts());
+    let stopped = (obeyed > 0).then_some(Stopped::Signal);
+    summary.finish(world.utc(), &snapshot(&world), writer.finish()?, latencies, stopped);
+    write_manifest(dataset.root(), &summary)?;
+    summary.check()?;
+    if let [first, others @ ..] = world.violations() {
+        bail!(
+            "the simulated world {} broke a rule, which is a bug: {first} (and {} more). Next step: STARLING_SEED={} \
+             cargo test --test sim, if targets and options are the seed's own",
+            swarm.seed,
+            others.len(),
+            swarm.seed
+        );
+    }
+    let mut ended = summary.into_ended();
+    ended.text += &format!(
+        "simulated world {}: {} events, digest {:016x}, no rule broken\n",
+        swarm.seed,
+        world.trace().events(),
+        world.trace().digest()
+    );
+    Ok(ended)
+}
+
+fn snapshot(world: &World) -> Snapshot {
+    Snapshot::of(world.engine(), world.nic().counters())
+}
+
+fn write(world: &mut World, writer: &mut Writer, latencies: &mut Latencies) -> Result<()> {
+    for fact in world.take_facts() {
+        latencies.record(&fact);
+        writer.write(fact, world.utc())?;
+    }
+    Ok(())
+}
