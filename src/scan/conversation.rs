@@ -60,6 +60,11 @@ impl Limits {
     }
 }
 
+/// A wait for the turn after which the host's next SYN-ACK may be seconds away.
+const LONG_WAIT_MS: u32 = 500;
+/// How often the handshake's last ACK is sent again.
+const REMINDERS_MAX: u8 = 3;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conversation {
@@ -82,6 +87,8 @@ pub(super) struct Conversation {
     last_arrival_tenths: u16,
     /// Something other than a repeated SYN-ACK has come.
     heard: bool,
+    /// How often the handshake's last ACK was sent again.
+    reminders: u8,
     cause: Option<Cause>,
 }
 
@@ -113,6 +120,7 @@ impl Conversation {
             arrivals: 0,
             last_arrival_tenths: 0,
             heard: false,
+            reminders: 0,
             cause: None,
         };
         conversation.hear(context, now); // data and FIN may have come with the SYN-ACK
@@ -157,6 +165,10 @@ impl Conversation {
                 deadline => self.too_late(now, deadline),
             }
         }
+        if self.next_reminder().is_some_and(|at| at <= now) {
+            self.reminders += 1;
+            self.tcp.acknowledge();
+        }
         if self.owes_a_sign() && now >= self.opened + limits.connect {
             self.give_up(Cause::Silent);
         }
@@ -181,6 +193,18 @@ impl Conversation {
         !self.heard && self.tcp.traffic().bytes_out > 0
     }
 
+    /// When the handshake's last ACK goes again: it may be lost, and after a long wait for its turn the host
+    /// repeats its SYN-ACK, which would bring the loss to light, only every so often. Where we speak first, data
+    /// does this. After one, three and seven seconds.
+    fn next_reminder(&self) -> Option<Instant> {
+        let due = self.waited_ms >= LONG_WAIT_MS
+            && !self.heard
+            && self.cause.is_none()
+            && self.reminders < REMINDERS_MAX
+            && self.tcp.traffic().bytes_out == 0;
+        due.then(|| self.opened + Duration::from_secs((2 << self.reminders) - 1))
+    }
+
     /// Ends it from outside, with a reset.
     pub(super) fn interrupt(&mut self) {
         self.give_up(Cause::Interrupted);
@@ -191,7 +215,8 @@ impl Conversation {
         let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };
         let sign = if self.owes_a_sign() { self.opened + limits.connect } else { Instant::FAR_FUTURE };
         let total = self.opened + limits.total;
-        stage.min(sign).min(total).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
+        let reminder = self.next_reminder().unwrap_or(Instant::FAR_FUTURE);
+        stage.min(sign).min(total).min(reminder).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
     }
 
     pub(super) fn tcp(&mut self) -> &mut Connection {
