@@ -292,6 +292,7 @@ fn engine(hosts: usize) -> Engine {
         connections_max: hosts + hosts / 14 + 16,
         limits: Limits::default(),
         clock: WallClock::default(),
+        claims: std::sync::Arc::default(),
     };
     let identity = Identity { ehlo: "scanner.example.org".into() };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)

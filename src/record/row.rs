@@ -53,8 +53,8 @@ table! {
         /// What went wrong, in words, where something did.
         error: Option<String>,
         /// How long the answer waited before `time` because another port of the address had its turn, in
-        /// microseconds.
-        waited_us: u64,
+        /// milliseconds.
+        waited_ms: u32,
         /// From `time` to the close, in microseconds.
         duration_us: u64,
         /// From `time` to the first complete greeting, in microseconds.

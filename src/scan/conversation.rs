@@ -70,16 +70,16 @@ pub(super) struct Conversation {
     pub(super) ready: bool,
     tcp: Connection,
     session: Session,
-    protocol: Protocol,
-    /// When the SYN-ACK came, and when the connection was opened: later if it had to wait for its turn.
-    answered: Instant,
     opened: Instant,
+    /// How long before that the SYN-ACK had come.
+    waited_ms: u32,
     /// The stage, its clock, and when both began.
     stage: (Stage, Deadline),
     stage_since: Instant,
-    /// How often bytes came in this stage, and when they last did.
-    arrivals: u32,
-    last_arrival: Instant,
+    /// How often bytes came in this stage (up to 255 times), and how long after its begin they last did, in
+    /// tenths of a second.
+    arrivals: u8,
+    last_arrival_tenths: u16,
     /// Something other than a repeated SYN-ACK has come.
     heard: bool,
     cause: Option<Cause>,
@@ -106,13 +106,12 @@ impl Conversation {
             ready: false,
             tcp,
             session,
-            protocol,
-            answered,
             opened: now,
+            waited_ms: millis(now - answered),
             stage,
             stage_since: now,
             arrivals: 0,
-            last_arrival: now,
+            last_arrival_tenths: 0,
             heard: false,
             cause: None,
         };
@@ -143,7 +142,7 @@ impl Conversation {
         }
         self.heard = true;
         self.arrivals = self.arrivals.saturating_add(1);
-        self.last_arrival = now;
+        self.last_arrival_tenths = tenths(now - self.stage_since);
         let mut out = Vec::new();
         self.session.receive(context, now, &received, &mut out);
         self.tcp.send(&out);
@@ -169,7 +168,7 @@ impl Conversation {
 
     fn too_late(&mut self, now: Instant, deadline: Deadline) {
         // Dripping, not merely incomplete: more than once, and in the second half of the time as well.
-        let second_half = self.last_arrival - self.stage_since >= (now - self.stage_since) / 2;
+        let second_half = self.last_arrival_tenths >= tenths(now - self.stage_since) / 2;
         self.give_up(match deadline {
             _ if !self.heard => Cause::Silent,
             _ if self.arrivals >= 2 && second_half => Cause::Tarpit,
@@ -238,8 +237,13 @@ impl Conversation {
         self.tcp.abort();
     }
 
-    /// Its row, and the certificates that the server presented.
-    pub(super) fn into_row(self, clock: WallClock, now: Instant) -> (Outcome, Handshake, Vec<Vec<u8>>) {
+    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with.
+    pub(super) fn into_row(
+        self,
+        protocol: Protocol,
+        clock: WallClock,
+        now: Instant,
+    ) -> (Outcome, Handshake, Vec<Vec<u8>>) {
         let (outcome, error) = self.session.outcome(self.cause.unwrap_or(Cause::Finished));
         let findings = self.session.findings().cloned().unwrap_or_default();
         let tls = self.session.tls_facts().unwrap_or_default();
@@ -249,11 +253,11 @@ impl Conversation {
             time: clock.utc(self.opened),
             ip: self.tuple.remote,
             port: self.tuple.remote_port,
-            protocol: self.protocol.name(),
+            protocol: protocol.name(),
             stage: self.session.stage().name(),
             outcome: outcome.name(),
             error,
-            waited_us: micros(self.opened - self.answered),
+            waited_ms: self.waited_ms,
             duration_us: micros(now - self.opened),
             greeting_us: times.greeting.map(|at| micros(at - self.opened)),
             tls_us: times.tls_started.zip(times.tls_done).map(|(from, to)| micros(to - from)),
@@ -289,6 +293,14 @@ impl Conversation {
         };
         (outcome, row, tls.chain)
     }
+}
+
+fn tenths(duration: Duration) -> u16 {
+    u16::try_from(duration.as_millis() / 100).unwrap_or(u16::MAX)
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn micros(duration: Duration) -> u64 {

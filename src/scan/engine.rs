@@ -495,9 +495,10 @@ impl Engine {
         let Some(conversation) = self.table.get_mut(id) else { return };
         conversation.ready = false;
         if conversation.over() {
-            if let Some(conversation) = self.table.remove(id) {
-                let address = conversation.tuple.remote;
-                let (outcome, row, chain) = conversation.into_row(self.config.clock, now);
+            let Tuple { remote: address, remote_port, .. } = conversation.tuple;
+            // Of its protocol there is only one copy: that of the scan's services.
+            if let (Some(conversation), Some(protocol)) = (self.table.remove(id), self.protocol(remote_port)) {
+                let (outcome, row, chain) = conversation.into_row(protocol, self.config.clock, now);
                 self.ledger.ended += 1;
                 self.outcomes.count(outcome);
                 self.facts.push(Fact::Handshake(Box::new(row), chain));

@@ -13,7 +13,7 @@
 
 use crate::base::{Duration, Instant};
 use crate::wire::{Segment, Tuple, flags};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub struct Claims {
     lanes: AtomicU32,
-    shards: [Mutex<HashMap<u32, u32>>; SHARDS],
+    shards: [Mutex<HashSet<u32>>; SHARDS],
 }
 
 impl Default for Claims {
@@ -52,21 +52,14 @@ impl Claims {
         self.len() == 0
     }
 
-    fn shard(&self, address: u32) -> MutexGuard<'_, HashMap<u32, u32>> {
+    fn shard(&self, address: u32) -> MutexGuard<'_, HashSet<u32>> {
         // Neighbours differ in their low bits.
         self.shards[address as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lane that has `address` now: `lane` if it was free.
-    fn claim(&self, address: u32, lane: u32) -> (bool, u32) {
-        let mut shard = self.shard(address);
-        match shard.get(&address) {
-            Some(holder) => (false, *holder),
-            None => {
-                shard.insert(address, lane);
-                (true, lane)
-            }
-        }
+    /// Whether `address` was free, and now is not.
+    fn claim(&self, address: u32) -> bool {
+        self.shard(address).insert(address)
     }
 
     fn release(&self, address: u32) {
@@ -139,8 +132,8 @@ impl Waiting {
 enum State {
     /// The connection that this lane has open.
     Connection,
-    /// Another lane's connection.
-    OtherLane,
+    /// A connection, perhaps another lane's, of whose end nobody tells.
+    AnyLane,
     /// The answer to the `times`-th repetition of the SYN, until `until` (far off until it is sent).
     Answer { times: u8, until: Instant },
 }
@@ -178,21 +171,19 @@ pub(super) enum Repetition {
 #[derive(Debug)]
 pub(super) struct Turns {
     claims: std::sync::Arc<Claims>,
-    lane: u32,
     queues: BTreeMap<u32, Queue>,
     waiting: usize,
     waiting_max: usize,
-    /// When to look at an address again: answers to repeated SYNs, and other lanes' addresses. In order of time.
+    /// When to look at an address again: answers to repeated SYNs, and addresses that may be another lane's. In order of time.
     asked: VecDeque<(Instant, u32)>,
     others: VecDeque<(Instant, u32)>,
 }
 
 impl Turns {
     pub(super) fn new(claims: std::sync::Arc<Claims>, waiting_max: usize) -> Self {
-        let lane = claims.lanes.fetch_add(1, Ordering::Relaxed);
+        claims.lanes.fetch_add(1, Ordering::Relaxed);
         Self {
             claims,
-            lane,
             queues: BTreeMap::new(),
             waiting: 0,
             waiting_max,
@@ -223,7 +214,7 @@ impl Turns {
     /// Whether a connection to `address` may be opened now; if so, it is this lane's until [`Turns::next`]
     /// says that it is free.
     pub(super) fn claim(&mut self, address: u32) -> bool {
-        !self.queues.contains_key(&address) && self.claims.claim(address, self.lane).0
+        !self.queues.contains_key(&address) && self.claims.claim(address)
     }
 
     /// Gives back a claim that led to nothing.
@@ -243,10 +234,9 @@ impl Turns {
             queue.waiting.push_back(waiting);
             return true;
         }
-        // The address may have become another lane's, or free, since it was looked at.
-        let holder = self.claims.shard(address).get(&address).copied();
-        let state = if holder == Some(self.lane) { State::Connection } else { State::OtherLane };
-        if state == State::OtherLane {
+        let alone = self.claims.lanes.load(Ordering::Relaxed) == 1;
+        let state = if alone { State::Connection } else { State::AnyLane };
+        if state == State::AnyLane {
             self.others.push_back((now + LOOK_EVERY, address));
         }
         self.queues.insert(address, Queue { state, waiting: VecDeque::from([waiting]) });
@@ -291,10 +281,10 @@ impl Turns {
     pub(super) fn due(&mut self, now: Instant, lost: &mut u64) -> Option<Turn> {
         while let Some((at, address)) = self.others.front().copied().filter(|(at, _)| *at <= now) {
             self.others.pop_front();
-            if self.queues.get(&address).is_none_or(|queue| queue.state != State::OtherLane) {
+            if self.queues.get(&address).is_none_or(|queue| queue.state != State::AnyLane) {
                 continue;
             }
-            if self.claims.claim(address, self.lane).0 {
+            if self.claims.claim(address) {
                 return Some(self.next(now, address));
             }
             self.others.push_back((at.max(now) + LOOK_EVERY, address));

@@ -15,12 +15,13 @@
 //! most 1 + 2 + 4 seconds of backed-off timeouts; delays and thinking add less than ten; every deadline of a
 //! simulated world is at least 25 seconds. Above that level an honest server may also time out, be reset or
 //! be silent, but what is found must not be wrong. Reordering, duplication and delay never excuse anything.
+//! Below the level it must also be understood in time (see `in_time`), so that a late timer shows.
 //! An answer that found the connection table full excuses like a loss above the level, since the host has
 //! spent its patience on it; so does any loss once an answer waited three seconds for its turn. One exception more: which of two contradicting segments counts is only sure if neither is harmed or overtaken.
 
 use super::host::script::{CERTIFICATE, Truth};
 use super::host::{Behaviour, Host};
-use super::link::Direction;
+use super::link::{Direction, Faults};
 use super::nic::Nic;
 use super::swarm::{SOURCE, Swarm};
 use crate::base::{Duration, Instant};
@@ -47,10 +48,13 @@ const BURST: f64 = 0.010;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long after the first answer a connection is opened at the latest, if the table had room.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Microseconds of waiting for a turn after which losses excuse.
-const QUEUED_US: u64 = 3_000_000;
+/// Milliseconds of waiting for a turn after which losses excuse.
+const QUEUED_MS: u32 = 3_000;
 /// How an honest or hostile connection may end above the fault level. `timeout` stands for all of them.
 const EXCUSED: &[&str] = &["timeout", "silent_after_synack", "reset", "closed", "tls_failed", "tarpit"];
+
+/// A connection's row and the certificates it came with.
+type Row = (Handshake, Vec<Vec<u8>>);
 
 /// Remote address and port, our port.
 type Key = (u32, u16, u16);
@@ -89,7 +93,7 @@ pub struct Checker {
     flows: BTreeMap<Key, Flow>,
     /// When each was opened, and how often.
     hosts: BTreeMap<(u32, u16), (Instant, u64)>,
-    handshakes: BTreeMap<(u32, u16), Vec<(Handshake, Vec<Vec<u8>>)>>,
+    handshakes: BTreeMap<(u32, u16), Vec<Row>>,
     frames_out: u64,
     frames_in: u64,
     stopped: bool,
@@ -386,11 +390,15 @@ impl Checker {
                         if contradicts && (flow.harmed > 0 || swarm.down.reorder > 0.0) {
                             truth.banner = None;
                         }
-                        let closed = service.is_some_and(|service| service.settings.closed_window > Duration::ZERO);
-                        let harm_max = if closed { HARM_MAX_CLOSED } else { HARM_MAX };
+                        let closed = service.map_or(Duration::ZERO, |service| service.settings.closed_window);
+                        let harm_max = if closed > Duration::ZERO { HARM_MAX_CLOSED } else { HARM_MAX };
                         // By the end of a long wait the host repeats its SYN-ACK only every so often.
-                        let queued = row.waited_us > QUEUED_US && flow.harmed > 0;
-                        differs(row, chain, &truth, flow.harmed > harm_max || waited || queued)
+                        let queued = row.waited_ms > QUEUED_MS && flow.harmed > 0;
+                        let excused = flow.harmed > harm_max || waited || queued;
+                        let late =
+                            (!excused && closed == Duration::ZERO && row.duration_us > in_time(swarm, flow.harmed))
+                                .then(|| format!("understood only after {} us", row.duration_us));
+                        differs(row, chain, &truth, excused).or(late)
                     }
                     (Some(Behaviour::Hostile(kind)), _) => {
                         let right = kind.outcomes();
@@ -418,6 +426,16 @@ impl Checker {
 
 fn key(from_host: &Segment<'_>) -> Key {
     (from_host.source, from_host.source_port, from_host.destination_port)
+}
+
+/// Microseconds in which an honest server is understood: thinking, round trips, the goodbye and lingering, and
+/// for the harmed frames the timeouts of both sides, which double. A timer that fires late shows here.
+fn in_time(swarm: &Swarm, harmed: u32) -> u64 {
+    let trip = |link: &Faults| link.delay + link.jitter + link.reorder_max;
+    let round_trips = (trip(&swarm.up) + trip(&swarm.down)) * 40;
+    let timeouts = Duration::from_secs(4) * (2u32.saturating_pow(harmed) - 1);
+    let all = swarm.mix.think * 8 + round_trips + timeouts + Duration::from_secs(7);
+    u64::try_from(all.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whether `outcome` is listed; a listed `timeout` stands for every name that begins so.

@@ -205,7 +205,7 @@ mod tests {
         assert!((0.016..0.024).contains(&share(fates.duplicated)), "{fates:?}");
         assert!((0.007..0.013).contains(&share(fates.corrupted)), "{fates:?}");
         for (number, delivery) in &arrived {
-            let mut sent = vec![0; 60];
+            let mut sent = [0; 60];
             sent[20..28].copy_from_slice(&number.to_be_bytes());
             let flipped: u32 = sent.iter().zip(&delivery.frame).map(|(a, b)| (a ^ b).count_ones()).sum();
             assert_eq!(flipped, u32::from(delivery.damaged));

@@ -10,12 +10,12 @@ impl Random {
     /// The stream that `seed` and `purpose` name.
     pub fn new(seed: u64, purpose: u64) -> Self {
         let mut random = Self(seed ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        random.0 ^= random.next();
+        random.0 ^= random.draw();
         random
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,8 +26,7 @@ impl Random {
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         let count = u128::from(high - low) + 1;
-        #[expect(clippy::cast_possible_truncation, reason = "below the count")]
-        let offset = ((u128::from(self.next()) * count) >> 64) as u64;
+        let offset = ((u128::from(self.draw()) * count) >> 64) as u64;
         low + offset
     }
 
@@ -38,7 +37,7 @@ impl Random {
 
     /// A 32-bit number.
     pub fn word(&mut self) -> u32 {
-        (self.next() >> 32).try_into().unwrap_or(0)
+        (self.draw() >> 32).try_into().unwrap_or(0)
     }
 
     /// True with this probability.
@@ -48,7 +47,7 @@ impl Random {
 
     /// From 0 to below 1.
     pub fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Small values as likely as large ones: from `low` to `high` on a logarithmic scale.

@@ -19,13 +19,16 @@ pub enum Way {
     In,
 }
 
+/// Initial sequence numbers of a flow, as far as seen: ours, theirs.
+type Starts = (Option<u32>, Option<u32>);
+
 /// The events so far.
 #[derive(Debug, Default)]
 pub struct Trace {
     digest: u64,
     events: u64,
-    /// Initial sequence numbers of flows (remote address and port, our port): ours, theirs.
-    starts: BTreeMap<(u32, u16, u16), (Option<u32>, Option<u32>)>,
+    /// By remote address, remote port and our port.
+    starts: BTreeMap<(u32, u16, u16), Starts>,
     lines: Option<Vec<String>>,
 }
 

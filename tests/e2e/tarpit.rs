@@ -146,7 +146,7 @@ fn an_address_is_talked_to_on_one_port_at_a_time() {
     let rows = query(
         &census,
         "SELECT outcome, count(*)::int AS n, count(DISTINCT ip)::int AS addresses, count(DISTINCT port)::int AS ports,
-                (max(duration_us) // 1000000)::int AS longest, (max(waited_us) // 1000000)::int AS waited
+                (max(duration_us) // 1000000)::int AS longest, (max(waited_ms) // 1000)::int AS waited
          FROM handshakes GROUP BY ALL",
     );
     assert_eq!(rows.len(), 1, "{rows:?}");

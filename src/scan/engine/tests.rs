@@ -574,7 +574,7 @@ fn all_ports_of_an_address_get_their_rows_one_after_the_other() {
     assert_eq!((ledger.probes, ledger.asked_again, ledger.turns_lost), (8, 0, 0));
     let rows = world.rows();
     assert!(rows.iter().all(|row| row.outcome == "no_starttls"));
-    let seconds: Vec<u64> = rows.iter().map(|row| row.waited_us / 1_000_000).collect();
+    let seconds: Vec<u32> = rows.iter().map(|row| row.waited_ms / 1_000).collect();
     assert_eq!(seconds, [0, 3, 6, 9]);
     assert!(rows.iter().all(|row| row.duration_us / 1_000_000 == 3), "the wait is not part of the connection");
     let hosts = world.facts.iter().filter(|fact| matches!(fact, Fact::Host(_))).count();

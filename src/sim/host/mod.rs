@@ -270,7 +270,7 @@ impl Host {
     }
 
     fn accept(&mut self, now: Instant, service: &Service, syn: &Segment<'_>) -> Connection {
-        let random = Random::new(self.random.next(), u64::from(syn.destination_port));
+        let random = Random::new(self.random.draw(), u64::from(syn.destination_port));
         let mut settings = service.settings;
         let mut early = Vec::new();
         if let Behaviour::Hostile(kind) = service.behaviour {
