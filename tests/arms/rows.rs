@@ -20,6 +20,9 @@ fn timing(column: &str) -> bool {
 const ENDED: &[&str] = &["complete", "no_starttls", "starttls_refused", "service_refused"];
 /// Outcomes of those who talk until they are stopped: time decides when.
 const CUT_SHORT: &[&str] = &["too_much_data", "too_many_segments", "tarpit"];
+/// Last stages of a conversation after which everything is known: our goodbye waits three seconds for an answer, less
+/// than a server may take to repeat a lost one.
+const GOODBYE: &[&str] = &["goodbye", "done"];
 /// The error of a server that resets: in TLS, what it said before may have been seen to be none, or not yet.
 const RESET: &str = "the server reset the connection";
 /// How an error begins that quotes as much of a line as had come by then.
@@ -97,6 +100,7 @@ fn same(column: &str, expected: &Map<String, Value>, found: &Map<String, Value>)
         || match (column, one.as_str(), other.as_str()) {
             ("bytes_in", ..) => !ENDED.contains(&outcome) || !found["tls_version"].is_null(),
             ("banner", Some(one), Some(other)) => CUT_SHORT.contains(&outcome) && same_start(one, other),
+            ("stage", Some(one), Some(other)) => GOODBYE.contains(&one) && GOODBYE.contains(&other),
             ("truncated", ..) => CUT_SHORT.contains(&outcome),
             ("error", Some(one), Some(other)) if outcome == "tls_failed" => [one, other].contains(&RESET),
             ("error", Some(one), Some(other)) => one.starts_with(QUOTING) && same_start(one, other),
