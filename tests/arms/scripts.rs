@@ -37,7 +37,7 @@ const REPLY: u64 = 4;
 const TLS: u64 = 5;
 const TOTAL: u64 = 20;
 const COOLDOWN: u64 = 3;
-const RATE: u32 = 2_000;
+const RATE: u32 = 400;
 
 /// A perfect link, and hosts of every kind.
 fn swarm() -> Swarm {
@@ -175,6 +175,7 @@ fn measure(swarm: &Swarm, honest: BTreeMap<u32, Host>, others: BTreeMap<u32, Hos
         println!("{}", place.scan(&census, &arguments));
     });
     servers.stop();
+    println!("frames that found no room at the scanner's interface: {}", place.dropped());
     (measured::<Answer>(&census), measured::<Handshake>(&census))
 }
 
