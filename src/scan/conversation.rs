@@ -39,7 +39,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             greeting: Duration::from_secs(30),
             reply: Duration::from_secs(15),
-            tls: Duration::from_secs(10),
+            tls: Duration::from_secs(30),
             goodbye: Duration::from_secs(3),
             total: Duration::from_secs(90),
             bytes_in: 256 * 1024,
@@ -63,7 +63,7 @@ impl Limits {
 /// A wait for the turn after which the host's next SYN-ACK may be seconds away.
 const LONG_WAIT_MS: u32 = 500;
 /// How often the handshake's last ACK is sent again.
-const REMINDERS_MAX: u8 = 3;
+const REMINDERS_MAX: u32 = 3;
 
 /// One connection.
 #[derive(Debug)]
@@ -87,8 +87,6 @@ pub(super) struct Conversation {
     last_arrival_tenths: u16,
     /// Something other than a repeated SYN-ACK has come.
     heard: bool,
-    /// How often the handshake's last ACK was sent again.
-    reminders: u8,
     cause: Option<Cause>,
 }
 
@@ -120,7 +118,6 @@ impl Conversation {
             arrivals: 0,
             last_arrival_tenths: 0,
             heard: false,
-            reminders: 0,
             cause: None,
         };
         conversation.hear(context, now); // data and FIN may have come with the SYN-ACK
@@ -166,7 +163,6 @@ impl Conversation {
             }
         }
         if self.next_reminder().is_some_and(|at| at <= now) {
-            self.reminders += 1;
             self.tcp.acknowledge();
         }
         if self.owes_a_sign() && now >= self.opened + limits.connect {
@@ -197,12 +193,11 @@ impl Conversation {
     /// repeats its SYN-ACK, which would bring the loss to light, only every so often. Where we speak first, data
     /// does this. After one, three and seven seconds.
     fn next_reminder(&self) -> Option<Instant> {
-        let due = self.waited_ms >= LONG_WAIT_MS
-            && !self.heard
-            && self.cause.is_none()
-            && self.reminders < REMINDERS_MAX
-            && self.tcp.traffic().bytes_out == 0;
-        due.then(|| self.opened + Duration::from_secs((2 << self.reminders) - 1))
+        let traffic = self.tcp.traffic();
+        let waits = self.waited_ms >= LONG_WAIT_MS && !self.heard && self.cause.is_none() && traffic.bytes_out == 0;
+        // As long as nothing was heard or said, all that was sent are these ACKs.
+        let sent = traffic.segments_out;
+        (waits && (1..=REMINDERS_MAX).contains(&sent)).then(|| self.opened + Duration::from_secs((1 << sent) - 1))
     }
 
     /// Ends it from outside, with a reset.

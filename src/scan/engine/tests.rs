@@ -491,7 +491,7 @@ fn where_we_speak_first_a_sign_of_life_is_due_sooner() {
     assert_eq!(tls(|_| Act::Rest).only_row(), ("silent_after_synack", "tls", 10));
     // An acknowledgement, or any other answer, is a sign of life.
     let acknowledge: Clockwork = |now| if now == 100 { Act::Acknowledge } else { Act::Rest };
-    assert_eq!(tls(acknowledge).only_row(), ("timeout_tls", "tls", 10));
+    assert_eq!(tls(acknowledge).only_row(), ("timeout_tls", "tls", 30));
     // Repeated SYN-ACKs are none: whoever sends them did not hear us.
     let mut deaf = World::new(config(4, None), &[(1, silent)]);
     deaf.step();
