@@ -136,7 +136,7 @@ pub struct Scan {
     pub reply_timeout: f64,
 
     /// Wait so many seconds for the TLS handshake.
-    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    #[arg(long, value_name = "SECS", default_value_t = 30.0)]
     pub tls_timeout: f64,
 
     /// Give a connection so many seconds in all.

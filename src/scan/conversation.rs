@@ -39,7 +39,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             greeting: Duration::from_secs(30),
             reply: Duration::from_secs(15),
-            tls: Duration::from_secs(10),
+            tls: Duration::from_secs(30),
             goodbye: Duration::from_secs(3),
             total: Duration::from_secs(90),
             bytes_in: 256 * 1024,
@@ -59,6 +59,11 @@ impl Limits {
         }
     }
 }
+
+/// A wait for the turn after which the host's next SYN-ACK may be seconds away.
+const LONG_WAIT_MS: u32 = 500;
+/// How often the handshake's last ACK is sent again.
+const REMINDERS_MAX: u32 = 3;
 
 /// One connection.
 #[derive(Debug)]
@@ -157,6 +162,9 @@ impl Conversation {
                 deadline => self.too_late(now, deadline),
             }
         }
+        if self.next_reminder().is_some_and(|at| at <= now) {
+            self.tcp.acknowledge();
+        }
         if self.owes_a_sign() && now >= self.opened + limits.connect {
             self.give_up(Cause::Silent);
         }
@@ -181,6 +189,17 @@ impl Conversation {
         !self.heard && self.tcp.traffic().bytes_out > 0
     }
 
+    /// When the handshake's last ACK goes again: it may be lost, and after a long wait for its turn the host
+    /// repeats its SYN-ACK, which would bring the loss to light, only every so often. Where we speak first, data
+    /// does this. After one, three and seven seconds.
+    fn next_reminder(&self) -> Option<Instant> {
+        let traffic = self.tcp.traffic();
+        let waits = self.waited_ms >= LONG_WAIT_MS && !self.heard && self.cause.is_none() && traffic.bytes_out == 0;
+        // As long as nothing was heard or said, all that was sent are these ACKs.
+        let sent = traffic.segments_out;
+        (waits && (1..=REMINDERS_MAX).contains(&sent)).then(|| self.opened + Duration::from_secs((1 << sent) - 1))
+    }
+
     /// Ends it from outside, with a reset.
     pub(super) fn interrupt(&mut self) {
         self.give_up(Cause::Interrupted);
@@ -191,7 +210,8 @@ impl Conversation {
         let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };
         let sign = if self.owes_a_sign() { self.opened + limits.connect } else { Instant::FAR_FUTURE };
         let total = self.opened + limits.total;
-        stage.min(sign).min(total).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
+        let reminder = self.next_reminder().unwrap_or(Instant::FAR_FUTURE);
+        stage.min(sign).min(total).min(reminder).min(self.tcp.next_timeout().unwrap_or(Instant::FAR_FUTURE))
     }
 
     pub(super) fn tcp(&mut self) -> &mut Connection {

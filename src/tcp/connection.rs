@@ -98,6 +98,11 @@ impl Connection {
         self.reset_due |= self.ending.is_none();
     }
 
+    /// Owes the peer an acknowledgement, as if something had come.
+    pub fn acknowledge(&mut self) {
+        self.receiver.owe();
+    }
+
     /// Takes the bytes received in order since the last call.
     pub fn take_received(&mut self) -> Vec<u8> {
         self.receiver.take()

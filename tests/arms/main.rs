@@ -11,4 +11,5 @@ mod lossy;
 mod packets;
 mod peers;
 mod place;
+mod rows;
 mod scripts;

@@ -78,6 +78,13 @@ impl Place {
         text
     }
 
+    /// Frames for the scanner that its interface had no room for.
+    pub(crate) fn dropped(&self) -> u64 {
+        let text = run("ip", &format!("-n {} -s -j link show {FAR}", self.far));
+        let links: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        links[0]["stats64"]["tx"]["dropped"].as_u64().unwrap()
+    }
+
     fn spaces(&self) -> impl Iterator<Item = &String> {
         [&self.near, &self.far].into_iter().chain(&self.middle)
     }

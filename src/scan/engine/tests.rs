@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dialogue::Identity;
+use crate::scan::conversation::Conversation;
 use crate::targets::cidr::AddressSet;
 use crate::targets::ports::Service;
 use crate::tls;
@@ -490,7 +491,7 @@ fn where_we_speak_first_a_sign_of_life_is_due_sooner() {
     assert_eq!(tls(|_| Act::Rest).only_row(), ("silent_after_synack", "tls", 10));
     // An acknowledgement, or any other answer, is a sign of life.
     let acknowledge: Clockwork = |now| if now == 100 { Act::Acknowledge } else { Act::Rest };
-    assert_eq!(tls(acknowledge).only_row(), ("timeout_tls", "tls", 10));
+    assert_eq!(tls(acknowledge).only_row(), ("timeout_tls", "tls", 30));
     // Repeated SYN-ACKs are none: whoever sends them did not hear us.
     let mut deaf = World::new(config(4, None), &[(1, silent)]);
     deaf.step();
@@ -791,4 +792,42 @@ fn a_greeting_on_the_syn_ack_is_heard() {
     let mut buffer = [0; 1_518];
     let length = engine.poll_frame(Instant::ZERO, &mut buffer).expect("a command");
     assert_eq!(parse(&buffer[..length]).expect("a segment").payload, b"EHLO [10.77.0.2]\r\n");
+}
+
+#[test]
+fn the_last_ack_of_a_handshake_that_waited_is_sent_again() {
+    let open = |answered: u64, now: u64| {
+        let to = Segment {
+            source: US,
+            destination: NET,
+            source_port: 61_000,
+            destination_port: 25,
+            seq: 0,
+            ack: 0,
+            flags: 0,
+            window: 0,
+            ttl: 0,
+            options: &[],
+            payload: &[],
+        };
+        let frame = host_says(&to, ISS, 1, flags::SYN | flags::ACK, &[]);
+        let identity = Identity { ehlo: "[10.77.0.2]".into() };
+        let context = Context::new(tls::Client::new().expect("a client"), identity);
+        let syn_ack = parse(&frame).expect("well-formed");
+        let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+        let mut conversation = Conversation::open(&context, Protocol::Smtp, at(now), &syn_ack, at(answered));
+        let mut acks = Vec::new();
+        for millis in now..now + 20_000 {
+            if conversation.next_timeout(&Limits::default()) <= at(millis) {
+                conversation.handle_timeout(&Limits::default(), at(millis));
+            }
+            while let Some(sent) = conversation.tcp().poll(at(millis)) {
+                assert_eq!((sent.flags, sent.payload.len()), (flags::ACK, 0));
+                acks.push(millis - now);
+            }
+        }
+        acks
+    };
+    assert_eq!(open(1_000, 9_000), [0, 1_000, 3_000, 7_000]);
+    assert_eq!(open(1_000, 1_100), [0], "a fresh SYN-ACK is repeated soon enough by its host");
 }
