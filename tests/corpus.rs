@@ -111,8 +111,8 @@ replays! {
     connection: 20_000,
     engine: 1_000,
     frame: 100_000,
-    imap: 20_000,
-    smtp: 20_000,
+    imap: 5_000,
+    smtp: 5_000,
     tls: 3_000,
 }
 
