@@ -307,7 +307,7 @@ impl Engine {
     pub fn next_timeout(&self, now: Instant) -> Instant {
         let probe = match self.phase {
             Phase::Sweeping if self.hold().is_none() => self.pace.next(),
-            Phase::Cooldown { until } => until,
+            Phase::Cooldown { until } if until > now => until,
             _ => Instant::FAR_FUTURE,
         };
         let ask = if self.asks.is_empty() { Instant::FAR_FUTURE } else { self.pace.next() };
