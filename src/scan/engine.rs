@@ -355,7 +355,7 @@ impl Engine {
             self.handle_answer(now, segment, ahead);
         } else if segment.has(flags::RST) {
             self.ledger.late += 1;
-        } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) {
+        } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) && self.may_answer(&tuple) {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
             // One that waits for its turn has nothing to say yet, and shall not be told off.
@@ -445,6 +445,11 @@ impl Engine {
             mss: segment.mss(),
             source_port: segment.destination_port,
         }
+    }
+
+    /// Only who may be probed gets an answer: a forged source must not draw our frames to a blocked address.
+    fn may_answer(&self, tuple: &Tuple) -> bool {
+        self.config.space.addresses().contains(tuple.remote)
     }
 
     fn ours(&self, tuple: &Tuple) -> bool {

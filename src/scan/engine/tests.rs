@@ -831,3 +831,30 @@ fn the_last_ack_of_a_handshake_that_waited_is_sent_again() {
     assert_eq!(open(1_000, 9_000), [0, 1_000, 3_000, 7_000]);
     assert_eq!(open(1_000, 1_100), [0], "a fresh SYN-ACK is repeated soon enough by its host");
 }
+
+#[test]
+fn a_lucky_guess_from_outside_the_targets_gets_no_answer() {
+    let mut world = World::new(config(4, None), &[]);
+    world.run();
+    let facts = world.engine.facts_of(Target { address: NET + 99, port: 25 });
+    let from = |flags| {
+        let to = Segment {
+            source: US,
+            destination: NET + 99,
+            source_port: facts.source_port,
+            destination_port: 25,
+            seq: 0,
+            ack: 0,
+            flags: 0,
+            window: 0,
+            ttl: 0,
+            options: &[],
+            payload: &[],
+        };
+        host_says(&to, 1, facts.seq.wrapping_add(1), flags, &[])
+    };
+    let now = world.instant();
+    world.engine.handle_frame(now, &from(flags::ACK));
+    assert_eq!((world.engine.ledger().strays, world.engine.ledger().late), (1, 0));
+    assert_eq!(world.engine.poll_frame(now, &mut [0; 1_518]), None);
+}
