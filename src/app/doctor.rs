@@ -1,12 +1,14 @@
 //! Can this machine scan? Each finding with its remedy; nothing is changed.
 
 use crate::app::interface::{self, Interface};
+use crate::app::scan;
 use crate::nic::xdp::Program;
+use crate::tcp::cookie::PortRange;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 /// Source ports of a scan that names none.
-const PORTS: (u16, u16) = (61_000, 65_535);
+const PORTS: PortRange = PortRange { first: 61_000, last: 65_535 };
 /// Any public address will do to ask for the way out; nothing is sent to it.
 const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -66,7 +68,8 @@ impl fmt::Display for Report {
 pub fn examine(interface: Option<&str>) -> Report {
     let mut report = Report::default();
     report.result(Program::verify(), |()| "the kernel accepts the XDP program".to_owned());
-    source_ports(&mut report);
+    let PortRange { first, last } = PORTS;
+    report.result(scan::check_ports(PORTS), |()| format!("source ports {first}-{last} are outside the kernel's own"));
     let found = match interface {
         Some(name) => Interface::find(name),
         None => interface::default_interface(),
@@ -90,25 +93,6 @@ pub fn examine(interface: Option<&str>) -> Report {
         );
     }
     report
-}
-
-fn source_ports(report: &mut Report) {
-    let (first, last) = PORTS;
-    match interface::ip_local_port_range() {
-        Ok(range) if last < *range.start() || *range.end() < first => {
-            report.add(Grade::Fine, format!("source ports {first}-{last} are outside the kernel's own"));
-        }
-        Ok(range) => report.add(
-            Grade::Bad,
-            format!(
-                "source ports {first}-{last} overlap the kernel's own ({}-{}): sysctl -w \
-                 net.ipv4.ip_local_port_range=\"32768 60999\", or other ports with -s",
-                range.start(),
-                range.end()
-            ),
-        ),
-        Err(error) => report.add(Grade::Bad, error.to_string()),
-    }
 }
 
 fn link(report: &mut Report, found: &Interface) {

@@ -104,7 +104,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let way = Way::find(plan)?;
     check_ports(plan.ports)?;
     let tls = tls::Client::new().map_err(|error| anyhow!("TLS does not start: {error}"))?;
-    let key = Key(random_key()?);
+    let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
     let dataset = Dataset::create(&plan.output, clock.utc())?;
@@ -206,7 +206,7 @@ fn gateway(interface: &Interface, first: Ipv4Addr) -> Result<Ipv4Addr> {
 }
 
 /// The kernel must not use our ports for its own connections: their segments would be taken from it.
-fn check_ports(ports: PortRange) -> Result<()> {
+pub(super) fn check_ports(ports: PortRange) -> Result<()> {
     let kernel = interface::ip_local_port_range()?;
     ensure!(
         ports.last < *kernel.start() || *kernel.end() < ports.first,
@@ -220,12 +220,11 @@ fn check_ports(ports: PortRange) -> Result<()> {
     Ok(())
 }
 
-fn random_key() -> Result<[u64; 2]> {
-    let mut bytes = [0; 16];
+/// A random number of the system's.
+pub fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
-    let (low, high) = bytes.split_at(8);
-    let word = |half: &[u8]| half.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    Ok([word(low), word(high)])
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// Sockets and program on the interface. Dropping it leaves the interface as it was.

@@ -4,6 +4,7 @@ use crate::app::lane::Snapshot;
 use crate::app::privileges::Privileges;
 use crate::app::scan::{Links, Plan, Stopped, Way};
 use crate::base::UtcMicros;
+use crate::nic::contract::Reason;
 use crate::nic::xdp::{BoundMode, Socket};
 use crate::output::writer::Written;
 use crate::record::Fact;
@@ -263,8 +264,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((state, written)) = &self.account else { return Ok(()) };
         let ledger = &state.ledger;
-        let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
-        let closed = of("drop_closed");
+        let closed = self.verdicts(Reason::DropClosed);
         let seconds = self.end_us.map_or(0.0, |end| (end - self.start_us) as f64 / 1e6);
         writeln!(f, "probes sent: {} in {seconds:.1} s", ledger.probes)?;
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
@@ -300,15 +300,20 @@ impl Summary {
         )
     }
 
+    /// How many frames the XDP program judged for `reason`.
+    fn verdicts(&self, reason: Reason) -> u64 {
+        let named = self.xdp.iter().flatten().find(|(name, _)| *name == reason.name());
+        named.map_or(0, |(_, count)| *count)
+    }
+
     /// What may have cost results, if anything did.
     fn losses(&self, f: &mut fmt::Formatter<'_>, state: &Snapshot) -> fmt::Result {
-        let of = |name| self.xdp.iter().flatten().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
         let losses = [
             (state.nic.rx_dropped, "frames dropped by the kernel"),
             (state.nic.rx_ring_full, "frames dropped: receive ring full"),
             (state.nic.rx_fill_empty, "frames dropped: no free buffer"),
-            (of("drop_no_socket"), "frames dropped: no socket on their queue"),
-            (of("drop_bad_cookie"), "SYN-ACKs to nothing we sent"),
+            (self.verdicts(Reason::DropNoSocket), "frames dropped: no socket on their queue"),
+            (self.verdicts(Reason::DropBadCookie), "SYN-ACKs to nothing we sent"),
             (self.tx_dropped.unwrap_or(0), "frames dropped by the link instead of sent"),
             (state.ledger.no_room, "answers not taken at once: connection table full"),
             (state.ledger.turns_lost, "answers without a connection: gone, or the run over, when their turn came"),

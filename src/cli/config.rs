@@ -2,7 +2,7 @@
 
 use super::args::{Bind as BindArg, Scan, XdpMode};
 use crate::app::memory;
-use crate::app::scan::Plan;
+use crate::app::scan::{self, Plan};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
 use crate::scan::conversation::Limits;
@@ -119,7 +119,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
     ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
     let seed = match args.seed {
         Some(seed) => seed,
-        None => random_seed()?,
+        None => scan::random()?,
     };
     Ok(Plan {
         interface,
@@ -247,12 +247,6 @@ fn targets_max(text: Option<&str>, space: &Space) -> Result<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of at most 2^48 targets")]
     let count = (space.size() as f64 * percent / 100.0).ceil() as u64;
     Ok(count)
-}
-
-fn random_seed() -> Result<u64> {
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
-    Ok(u64::from_be_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -252,7 +252,8 @@ impl Engine {
 
     /// Why no probe goes out although targets are left.
     pub fn hold(&self) -> Option<Hold> {
-        self.speed().1.filter(|_| self.speed().0 == 0)
+        let (share, by) = self.speed();
+        by.filter(|_| share == 0)
     }
 
     /// What slows the sweep down or holds it, if anything does.
