@@ -246,11 +246,6 @@ fn read_route(message: &RouteMessage, destination: Ipv4Addr) -> Result<Route, Er
     Ok(Route { interface: interface.ok_or(Error::NoRoute(destination))?, gateway, source })
 }
 
-/// Whether the main table has a default route.
-pub fn default_route_exists() -> Result<bool, Error> {
-    Ok(default_route()?.is_some())
-}
-
 /// The interface of the default route; of several, that with the smallest metric.
 pub fn default_interface() -> Result<Interface, Error> {
     Interface::with_index(default_route()?.ok_or(Error::NoDefaultRoute)?)
