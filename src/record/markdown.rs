@@ -21,8 +21,8 @@ census/
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`
-  can be read, also while the run goes on and after it was killed. A part is closed after a million rows or a
-  minute. What a row refers to is on disk before the row itself.
+  can be read, also while the run goes on and after it was killed. A part is closed after a million rows or
+  `--part-age` (a minute). What a row refers to is on disk before the row itself.
 - `<run>-schema.parquet` has no rows: it gives each table its columns before the first row is found.
 - Times are microseconds in UTC. Addresses are numbers in host order. Texts are UTF-8. Compression is zstd. Each
   column's documentation is in the files too: as metadata of the Arrow field, and under `column.<name>` in the

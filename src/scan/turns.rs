@@ -121,9 +121,12 @@ impl Waiting {
         *self = Self { since, first, ..Self::new(now, syn_ack) };
     }
 
-    /// Whether the next repetition is not overdue.
+    /// Whether a connection can still be opened from it: not when the next repetition is overdue or soon will be,
+    /// for a host that gives up does so at that moment, and our acknowledgement would meet its reset on the way.
+    /// Asking again too early costs a SYN; opening too late costs the connection.
     fn alive(&self, now: Instant) -> bool {
-        now <= self.last + (self.last - self.first) + FIRST_REPETITION
+        let interval = (self.last - self.first) + FIRST_REPETITION;
+        now <= self.last + interval * 3 / 4
     }
 }
 
@@ -353,5 +356,33 @@ impl Turns {
             self.queues.remove(&address);
         }
         first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_not_opened_when_its_host_is_about_to_give_up() {
+        let tuple = Tuple { remote: 1, local: 2, remote_port: 25, local_port: 61_000 };
+        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+        let waiting = |first, last| Waiting {
+            tuple,
+            seq: 0,
+            ack: 0,
+            window: 0,
+            ttl: 64,
+            options: Box::default(),
+            since: at(first),
+            first: at(first),
+            last: at(last),
+        };
+        // A SYN-ACK sent at 0, 1, 3, 7, 15 and 31 s; its host gives up at 63 s (Linux's default).
+        let half_open = waiting(0, 31_000);
+        assert!(half_open.alive(at(54_000)));
+        assert!(!half_open.alive(at(62_999)), "the reset would meet our acknowledgement");
+        assert!(waiting(0, 0).alive(at(750)));
+        assert!(!waiting(0, 0).alive(at(751)));
     }
 }
