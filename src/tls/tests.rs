@@ -9,16 +9,20 @@ use std::io::Write;
 const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/p256.der");
 const KEY: &[u8] = include_bytes!("../../tests/data/p256.key.der");
 
-fn server(version: &'static SupportedProtocolVersion) -> ServerConnection {
+pub(super) fn server_config(version: &'static SupportedProtocolVersion) -> ServerConfig {
     let key = PrivateKeyDer::try_from(KEY.to_vec()).expect("a key");
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert_with_ocsp(vec![CERTIFICATE.to_vec().into()], key, vec![])
+        .with_single_cert_with_ocsp(vec![CERTIFICATE.to_vec().into()], key, b"staple".to_vec())
         .expect("a certificate");
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    ServerConnection::new(Arc::new(config)).expect("a server")
+    config
+}
+
+fn server(version: &'static SupportedProtocolVersion) -> ServerConnection {
+    ServerConnection::new(Arc::new(server_config(version))).expect("a server")
 }
 
 /// Runs until both sides are idle, server bytes cut into pieces of `piece`.
@@ -66,7 +70,7 @@ fn both_versions_give_their_facts_at_any_split() {
             assert_eq!((facts.version, facts.cipher.as_deref()), (Some(name), Some(cipher)));
             assert_eq!((facts.group.as_deref(), facts.alpn.as_deref()), (Some("x25519"), Some("http/1.1")));
             assert_eq!(facts.signature.as_deref(), Some("ecdsa_secp256r1_sha256"));
-            assert_eq!((facts.chain, facts.ocsp), (vec![CERTIFICATE.to_vec()], Some(false)));
+            assert_eq!((facts.chain, facts.ocsp), (vec![CERTIFICATE.to_vec()], Some(true)));
             assert_eq!((facts.alert, facts.error), (None, None));
         }
     }

@@ -1,0 +1,165 @@
+//! The server's messages after its hello: certificates, key exchange, what else it sends before it is done.
+
+use super::hello::{each_extension, extension};
+use super::reader::Reader;
+use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
+
+/// Certificates kept of a chain.
+const CERTIFICATES_MAX: usize = 32;
+
+/// What a Certificate message shows, and with it in TLS 1.3 what each certificate's extensions do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// DER, as presented, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// Extensions of the leaf's entry, by type (TLS 1.3).
+    pub extensions: Vec<u16>,
+    /// The OCSP response that came with the leaf, DER.
+    pub ocsp: Option<Vec<u8>>,
+    /// Signed certificate timestamps that came with the leaf.
+    pub timestamps: u16,
+}
+
+/// The server's part of the key exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyExchange {
+    /// Named group (RFC 8422, section 5.4; TLS 1.3: of the key share).
+    pub group: Option<u16>,
+    /// Bits of the prime of finite-field Diffie-Hellman.
+    pub dh_bits: Option<u32>,
+    /// Bits of the temporary RSA modulus of the export suites.
+    pub rsa_bits: Option<u32>,
+    /// Signature scheme of the message, or of CertificateVerify; before TLS 1.2 it is not said.
+    pub signature: Option<u16>,
+}
+
+impl Certificates {
+    /// Reads the body of TLS 1.2 and older (RFC 5246, section 7.4.2).
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let (mut list, mut found) = (Reader::new(body).vector24()?, Self::default());
+        while !list.is_empty() {
+            found.keep(list.vector24()?.rest());
+        }
+        Some(found)
+    }
+
+    /// Reads the body of TLS 1.3 (RFC 8446, section 4.4.2).
+    pub(super) fn parse_13(body: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        reader.vector8()?;
+        let (mut list, mut found) = (reader.vector24()?, Self::default());
+        let mut leaf = true;
+        while !list.is_empty() {
+            found.keep(list.vector24()?.rest());
+            each_extension(&mut list, |kind, data| if leaf { found.extension(kind, data) } else { Some(()) })?;
+            leaf = false;
+        }
+        Some(found)
+    }
+
+    fn keep(&mut self, der: &[u8]) {
+        if self.chain.len() < CERTIFICATES_MAX {
+            self.chain.push(der.to_vec());
+        }
+    }
+
+    fn extension(&mut self, kind: u16, data: Reader<'_>) -> Option<()> {
+        self.extensions.push(kind);
+        match kind {
+            extension::STATUS_REQUEST => self.ocsp = status(data),
+            extension::SIGNED_CERTIFICATE_TIMESTAMP => self.timestamps = timestamps(data)?,
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+/// The OCSP response of a CertificateStatus (RFC 6066, section 8).
+pub(super) fn status(mut data: Reader<'_>) -> Option<Vec<u8>> {
+    (data.u8()? == 1).then_some(())?;
+    Some(data.vector24()?.rest().to_vec())
+}
+
+/// How many timestamps a list has (RFC 6962, section 3.3).
+pub(super) fn timestamps(mut data: Reader<'_>) -> Option<u16> {
+    let (mut list, mut count) = (data.vector16()?, 0);
+    while !list.is_empty() {
+        list.vector16()?;
+        count += 1;
+    }
+    Some(count)
+}
+
+impl KeyExchange {
+    /// Reads a ServerKeyExchange (RFC 5246, section 7.4.3; RFC 8422, section 5.4; RFC 2246, section 7.4.3 for the
+    /// temporary RSA key).
+    pub(super) fn parse(suite: &TlsCipherSuite, version: u16, body: &[u8]) -> Option<Self> {
+        let (mut reader, mut found) = (Reader::new(body), Self::default());
+        match suite.kx {
+            TlsCipherKx::Ecdhe => match reader.u8()? {
+                3 => {
+                    found.group = Some(reader.u16()?);
+                    reader.vector8()?;
+                }
+                // An explicit curve (RFC 4492) is not taken apart; what follows is not found then.
+                _ => return Some(found),
+            },
+            TlsCipherKx::Dhe | TlsCipherKx::Dh => {
+                found.dh_bits = Some(bits(reader.vector16()?.rest()));
+                reader.vector16()?;
+                reader.vector16()?;
+            }
+            TlsCipherKx::Rsa => {
+                found.rsa_bits = Some(bits(reader.vector16()?.rest()));
+                reader.vector16()?;
+            }
+            _ => return Some(found),
+        }
+        if version == 0x0303 && suite.au != TlsCipherAu::Null {
+            found.signature = Some(reader.u16()?);
+        }
+        Some(found)
+    }
+}
+
+/// Length in bits of a number written big-endian.
+fn bits(number: &[u8]) -> u32 {
+    let significant = number.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &number[first..]);
+    let bytes = u32::try_from(significant.len()).unwrap_or(0);
+    significant.first().map_or(0, |first| bytes * 8 - first.leading_zeros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(id: u16) -> &'static TlsCipherSuite {
+        TlsCipherSuite::from_id(id).unwrap()
+    }
+
+    #[test]
+    fn a_number_has_as_many_bits_as_its_highest_needs() {
+        assert_eq!(
+            [bits(&[]), bits(&[0, 0]), bits(&[1]), bits(&[0, 0x80, 0]), bits(&[0xff; 128])],
+            [0, 0, 1, 16, 1_024]
+        );
+    }
+
+    #[test]
+    fn key_exchanges_of_every_kind() {
+        let ecdhe = KeyExchange::parse(suite(0xc02f), 0x0303, &[3, 0, 29, 1, 9, 8, 4, 0, 1, 7]);
+        assert_eq!(ecdhe.map(|kx| (kx.group, kx.signature)), Some((Some(29), Some(0x0804))));
+        let dhe = [0, 2, 0x80, 0, 0, 1, 2, 0, 1, 3, 0, 1, 9];
+        let old = KeyExchange { dh_bits: Some(16), ..KeyExchange::default() };
+        assert_eq!(KeyExchange::parse(suite(0x0033), 0x0301, &dhe), Some(old), "before TLS 1.2 no scheme is said");
+        assert_eq!(KeyExchange::parse(suite(0x0034), 0x0303, &dhe[..10]), Some(old), "anonymous: no signature");
+        assert_eq!(KeyExchange::parse(suite(0x0033), 0x0303, &dhe).and_then(|kx| kx.signature), Some(1));
+        let export = KeyExchange::parse(
+            suite(0x0003),
+            0x0300,
+            &[0, 64, 0x80].iter().copied().chain([0; 67]).collect::<Vec<_>>(),
+        );
+        assert_eq!(export.and_then(|kx| kx.rsa_bits), Some(512));
+        assert_eq!(KeyExchange::parse(suite(0xc02f), 0x0303, &[3, 0]), None);
+    }
+}

@@ -1,0 +1,330 @@
+//! Reads a TLS handshake over the shoulder of those who hold it: one direction's bytes, in any portions, become the
+//! facts that they show in the clear, SSL 3.0 to TLS 1.3. It never answers, and keeps no key of application data.
+//!
+//! Where the secret of the server's handshake traffic is known ([`Tap::set_secret`]), the encrypted part of a TLS
+//! 1.3 flight is read too; where it is not, [`Flight::hidden`] says so.
+//!
+//! Bounded: one record while it is decrypted, one message, 32 certificates, 16 alerts.
+
+mod handshake;
+mod hello;
+mod messages;
+mod reader;
+mod record;
+mod secret;
+
+use handshake::{Messages, kind};
+pub use hello::{ClientHello, ServerHello};
+pub use messages::{Certificates, KeyExchange};
+use reader::Reader;
+use record::{Content, NotTls, PAYLOAD_MAX, Portion, Records};
+use secret::Opener;
+use tls_parser::TlsCipherSuite;
+
+const TLS_1_3: u16 = 0x0304;
+const ALERTS_MAX: usize = 16;
+/// Longest hello in SSL 2.0's format that is read.
+const V2_HELLO_MAX: usize = 1_024;
+
+/// An alert (RFC 8446, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// 1 warning, 2 fatal.
+    pub level: u8,
+    /// Description.
+    pub description: u8,
+}
+
+/// A session ticket of TLS 1.2 (RFC 5077, section 3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Lifetime hint in seconds.
+    pub lifetime: u32,
+    /// Length in bytes.
+    pub length: u16,
+}
+
+/// What one direction of a handshake showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Bytes of its records, until the handshake was over or went on encrypted.
+    pub bytes: u64,
+    /// Version in the first record's header.
+    pub record_version: Option<u16>,
+    /// The client's offer. Of two, the first: the second follows from the HelloRetryRequest.
+    pub client_hello: Option<ClientHello>,
+    /// The client's hello was in SSL 2.0's format.
+    pub v2_hello: bool,
+    /// The server's HelloRetryRequest.
+    pub retry: Option<ServerHello>,
+    /// The server's choice.
+    pub server_hello: Option<ServerHello>,
+    /// The server's certificates.
+    pub certificates: Option<Certificates>,
+    /// The server's part of the key exchange.
+    pub key_exchange: KeyExchange,
+    /// The server asked for the client's certificate.
+    pub certificate_request: bool,
+    /// The server's ticket.
+    pub ticket: Option<Ticket>,
+    /// Alerts sent in the clear, or under the known secret.
+    pub alerts: Vec<Alert>,
+    /// The rest of the flight was encrypted, and its secret not known.
+    pub hidden: bool,
+    /// ChangeCipherSpec, or from TLS 1.3 on Finished: this direction did all that its handshake needs.
+    pub complete: bool,
+    /// What could not be read.
+    pub error: Option<Unreadable>,
+}
+
+/// Why a flight could not be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// No TLS record.
+    NotTls,
+    /// A message that breaks its own lengths, or is too long: its type.
+    Message(u8),
+    /// A record that the secret does not open.
+    Record,
+}
+
+impl Unreadable {
+    /// In words.
+    pub fn reason(self) -> String {
+        match self {
+            Self::NotTls => "not a TLS record".to_owned(),
+            Self::Message(kind) => format!("handshake message {kind} is malformed or too long"),
+            Self::Record => "an encrypted record does not open".to_owned(),
+        }
+    }
+}
+
+/// The reader of one direction.
+#[derive(Debug, Default)]
+pub struct Tap {
+    records: Records,
+    messages: Messages,
+    /// Half an alert.
+    alert_level: Option<u8>,
+    /// An encrypted record until it is whole, or the start of a hello in SSL 2.0's format.
+    buffer: Vec<u8>,
+    opener: Option<Opener>,
+    secret: Vec<u8>,
+    from_client: bool,
+    begun: bool,
+    over: bool,
+    flight: Flight,
+}
+
+impl Tap {
+    /// Reads what a client sends.
+    pub fn client() -> Self {
+        Self { from_client: true, ..Self::default() }
+    }
+
+    /// Reads what a server sends.
+    pub fn server() -> Self {
+        Self::default()
+    }
+
+    /// The secret of the server's handshake traffic in TLS 1.3, as a key log names it. Known before the bytes it
+    /// opens are given to [`Tap::feed`].
+    pub fn set_secret(&mut self, secret: &[u8]) {
+        self.secret = secret.to_vec();
+    }
+
+    /// Takes the next bytes.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        if !self.begun
+            && let Some(first) = bytes.first()
+        {
+            self.begun = true;
+            self.flight.v2_hello = self.from_client && first & 0x80 != 0;
+        }
+        while !self.over && !bytes.is_empty() {
+            let result = if self.flight.v2_hello && self.flight.client_hello.is_none() {
+                self.v2_hello(&mut bytes)
+            } else {
+                self.record(&mut bytes)
+            };
+            if let Err(error) = result {
+                self.flight.error = Some(error);
+                self.end();
+            }
+        }
+    }
+
+    /// Nothing further will be found.
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+
+    /// What was found so far.
+    pub const fn flight(&self) -> &Flight {
+        &self.flight
+    }
+
+    /// What was found.
+    pub fn into_flight(self) -> Flight {
+        self.flight
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.buffer = Vec::new();
+        self.messages = Messages::default();
+        self.opener = None;
+    }
+
+    fn v2_hello(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
+        self.buffer.push(bytes[0]);
+        *bytes = &bytes[1..];
+        self.flight.bytes += 1;
+        let [high, low, body @ ..] = self.buffer.as_slice() else { return Ok(()) };
+        let length = usize::from(u16::from_be_bytes([high & 0x7f, *low]));
+        if length > V2_HELLO_MAX {
+            return Err(Unreadable::NotTls);
+        }
+        if body.len() == length {
+            self.flight.client_hello = Some(ClientHello::parse_v2(body).ok_or(Unreadable::NotTls)?);
+            self.buffer = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
+        match self.records.next(bytes) {
+            Ok(Some(portion)) => self.portion(&portion),
+            Ok(None) => Ok(()),
+            Err(NotTls) => Err(Unreadable::NotTls),
+        }
+    }
+
+    fn portion(&mut self, portion: &Portion<'_>) -> Result<(), Unreadable> {
+        if portion.header.content == Content::ApplicationData && self.opener.is_none() {
+            self.flight.hidden = self.version() == Some(TLS_1_3);
+            self.end();
+            return Ok(());
+        }
+        self.flight.bytes += (portion.bytes.len() + if portion.first { record::HEADER } else { 0 }) as u64;
+        self.flight.record_version.get_or_insert(portion.header.version);
+        match portion.header.content {
+            Content::Handshake => self.handshake(portion.bytes),
+            Content::Alert => {
+                self.alert(portion.bytes);
+                Ok(())
+            }
+            // In TLS 1.3 it means nothing (RFC 8446, section D.4).
+            Content::ChangeCipherSpec if self.version() == Some(TLS_1_3) => Ok(()),
+            Content::ChangeCipherSpec => {
+                self.flight.complete = true;
+                self.end();
+                Ok(())
+            }
+            Content::ApplicationData => self.encrypted(portion),
+        }
+    }
+
+    /// The negotiated version, as far as this direction shows it.
+    fn version(&self) -> Option<u16> {
+        let hello = self.flight.server_hello.as_ref().or(self.flight.retry.as_ref());
+        hello.map(|hello| hello.version)
+    }
+
+    fn handshake(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
+        while !self.over && !bytes.is_empty() {
+            let (flight, secret_known) = (&mut self.flight, !self.secret.is_empty());
+            let mut result = Ok(false);
+            self.messages.next(&mut bytes, |kind, body| {
+                result = body.and_then(|body| message(flight, kind, body)).ok_or(Unreadable::Message(kind));
+            });
+            if result? {
+                self.end();
+            } else if self.opener.is_none()
+                && secret_known
+                && let Some(hello) = &self.flight.server_hello
+            {
+                self.opener = Opener::new(hello.suite, &self.secret);
+            }
+        }
+        Ok(())
+    }
+
+    fn alert(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            match self.alert_level.take() {
+                None => self.alert_level = Some(byte),
+                Some(level) if self.flight.alerts.len() < ALERTS_MAX => {
+                    self.flight.alerts.push(Alert { level, description: byte });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn encrypted(&mut self, portion: &Portion<'_>) -> Result<(), Unreadable> {
+        if self.buffer.len() + portion.bytes.len() > PAYLOAD_MAX {
+            return Err(Unreadable::Record);
+        }
+        self.buffer.extend_from_slice(portion.bytes);
+        if !portion.last {
+            return Ok(());
+        }
+        let mut record = std::mem::take(&mut self.buffer);
+        let opened = self.opener.as_mut().and_then(|opener| opener.open(portion.header.version, &mut record));
+        let (content, plain) = opened.ok_or(Unreadable::Record)?;
+        match content {
+            22 => self.handshake(plain),
+            21 => {
+                self.alert(plain);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes a message; whether it is the last one of the direction.
+fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
+    let version = flight.server_hello.as_ref().map_or(0, |hello| hello.version);
+    match kind {
+        kind::CLIENT_HELLO if flight.client_hello.is_none() => flight.client_hello = Some(ClientHello::parse(body)?),
+        kind::SERVER_HELLO => {
+            let hello = ServerHello::parse(body)?;
+            if hello.retry {
+                flight.retry = Some(hello);
+            } else {
+                flight.key_exchange.group = hello.group;
+                flight.server_hello = Some(hello);
+            }
+        }
+        kind::ENCRYPTED_EXTENSIONS => {
+            let hello = flight.server_hello.as_mut()?;
+            hello::each_extension(&mut Reader::new(body), |kind, data| hello.extension(kind, data))?;
+        }
+        kind::CERTIFICATE if version == TLS_1_3 => flight.certificates = Some(Certificates::parse_13(body)?),
+        kind::CERTIFICATE => flight.certificates = Some(Certificates::parse(body)?),
+        kind::CERTIFICATE_STATUS => flight.certificates.as_mut()?.ocsp = messages::status(Reader::new(body)),
+        kind::SERVER_KEY_EXCHANGE => {
+            if let Some(suite) = flight.server_hello.as_ref().and_then(|hello| TlsCipherSuite::from_id(hello.suite)) {
+                flight.key_exchange = KeyExchange::parse(suite, version, body)?;
+            }
+        }
+        kind::CERTIFICATE_REQUEST => flight.certificate_request = true,
+        kind::CERTIFICATE_VERIFY => flight.key_exchange.signature = Some(Reader::new(body).u16()?),
+        kind::NEW_SESSION_TICKET => {
+            let mut reader = Reader::new(body);
+            let (lifetime, ticket) = (reader.u32()?, reader.vector16()?.rest());
+            flight.ticket = Some(Ticket { lifetime, length: u16::try_from(ticket.len()).unwrap_or(u16::MAX) });
+        }
+        kind::FINISHED if version == TLS_1_3 => {
+            flight.complete = true;
+            return Some(true);
+        }
+        _ => {}
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests;
