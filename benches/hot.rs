@@ -44,7 +44,7 @@ fn endless(space: &Space) -> Walk {
 fn facts(target: Target) -> Facts {
     let source_port = PORTS.pick(KEY, target.address, target.port, 0);
     let tuple = Tuple { remote: target.address, local: US, remote_port: target.port, local_port: source_port };
-    Facts { address: target.address, port: target.port, source_port, seq: cookie(KEY, tuple), id: 0 }
+    Facts { address: target.address, port: target.port, source_port, seq: cookie(KEY, tuple) }
 }
 
 /// A SYN-ACK that answers a probe to 198.18.0.1:25.

@@ -1,4 +1,4 @@
-//! Builds `starling.bpf.c` for the kernel (object and libbpf-rs skeleton) and `verdict.h` for the host.
+//! Builds `starling.bpf.c` and `live.bpf.c` for the kernel (objects and libbpf-rs skeletons) and `verdict.h` for the host.
 
 use libbpf_cargo::SkeletonBuilder;
 use std::path::PathBuf;
@@ -23,12 +23,14 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     // Debian keeps <asm/types.h> in a folder per architecture, where clang does not look for a BPF target.
     let headers = format!("-I/usr/include/{}-linux-gnu", variable("CARGO_CFG_TARGET_ARCH")?);
-    SkeletonBuilder::new()
-        .source("ebpf/starling.bpf.c")
-        .obj(out.join("starling.bpf.o"))
-        .clang_args([headers.as_str(), "-mcpu=v3", "-Wall", "-Wextra", "-Werror"])
-        .build_and_generate(out.join("starling.skel.rs"))
-        .map_err(|error| format!("{error:#}"))?;
+    for name in ["starling", "live"] {
+        SkeletonBuilder::new()
+            .source(format!("ebpf/{name}.bpf.c"))
+            .obj(out.join(format!("{name}.bpf.o")))
+            .clang_args([headers.as_str(), "-mcpu=v3", "-Wall", "-Wextra", "-Werror"])
+            .build_and_generate(out.join(format!("{name}.skel.rs")))
+            .map_err(|error| format!("{error:#}"))?;
+    }
 
     cc::Build::new()
         .file("ebpf/host.c")

@@ -19,7 +19,7 @@ use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
 use crate::wire::parse::{Malformed, segment as parse};
-use crate::wire::probe::{Facts, Template};
+use crate::wire::probe::{Facts, Finished, Template};
 use crate::wire::{Link, Segment, Tuple, flags};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -170,8 +170,18 @@ impl Engine {
         self.govern(now);
     }
 
-    /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
+    /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
+    /// nothing is due.
     pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some(length) = self.poll_segment(now, buffer) {
+            return Some(length);
+        }
+        let probe = self.poll_probe(now)?;
+        Some(self.template.write_finished(&probe, buffer))
+    }
+
+    /// As [`Engine::poll_frame`], of the frames that belong to connections.
+    pub fn poll_segment(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         if let Some((tuple, seq)) = self.resets.pop_front() {
             return Some(self.emit_reset(tuple, seq, buffer));
         }
@@ -182,10 +192,19 @@ impl Engine {
             self.ready.pop_front();
             self.rest(now, id);
         }
-        if !self.asks.is_empty() {
-            return self.poll_ask(now, buffer);
-        }
-        self.poll_probe(now, buffer)
+        None
+    }
+
+    /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
+    #[inline]
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
+        let facts = if self.asks.is_empty() { self.next_target(now) } else { self.next_ask(now) }?;
+        Some(self.template.finish(&facts))
+    }
+
+    /// The constant part of its probes.
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// Takes the facts gathered since the last call.
@@ -525,17 +544,17 @@ impl Engine {
     }
 
     /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
-    fn poll_ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_ask(&mut self, now: Instant) -> Option<Facts> {
         if !self.pace.take(now) {
             return None;
         }
         let tuple = self.asks.pop_front()?;
         self.ledger.asked_again += 1;
         self.turns.sent(now, tuple.remote);
-        Some(self.template.write(&self.facts_on(tuple), buffer))
+        Some(self.facts_on(tuple))
     }
 
-    fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_target(&mut self, now: Instant) -> Option<Facts> {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
@@ -552,7 +571,7 @@ impl Engine {
         };
         self.targets_left -= 1;
         self.ledger.probes += 1;
-        Some(self.template.write(&self.facts_of(self.config.space.target(index)), buffer))
+        Some(self.facts_of(self.config.space.target(index)))
     }
 
     fn facts_of(&self, target: Target) -> Facts {
@@ -563,9 +582,7 @@ impl Engine {
 
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
-        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
-        let id = (seq >> 16) as u16 ^ seq as u16;
-        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
+        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
 }
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The contract between the program that sends probes (live.bpf.c) and userspace: the template, and the
+ * ring through which the facts of each probe come. Mirrored in src/nic/xdp/ring.rs, whose layout a test
+ * compares with this file.
+ */
+#ifndef STARLING_LIVE_H
+#define STARLING_LIVE_H
+
+#include <linux/types.h>
+
+#define STARLING_FRAME_MIN 54u    /* bytes of a template: Ethernet, IPv4 and TCP without options */
+#define STARLING_FRAME_MAX 128u
+#define STARLING_RING_SIZE 65536u /* probes in the ring: a power of two */
+#define STARLING_RING_STEP 64u    /* probes sent before `taken` tells it */
+
+/* The constant part of every probe: Ethernet, IPv4 without options, TCP. */
+struct starling_template {
+	__u8 frame[STARLING_FRAME_MAX];
+	__u32 length;
+	__u32 reserved;
+};
+
+/* What varies, as it stands in the frame. The IPv4 identification is the sequence number's halves, xored. */
+struct starling_probe {
+	__u32 address;
+	__u32 ports;
+	__u32 sequence;
+	__u16 network_sum;
+	__u16 transport_sum;
+};
+
+/* Counts only grow; a probe's place is its number modulo the ring's size. A cache line for each writer. */
+struct starling_ring {
+	__u64 made; /* by userspace: so many probes are in place */
+	__u64 made_line[7];
+
+	__u64 next; /* the program's own: the probe to send next */
+	__u64 seen; /* the program's own: `made` as last read */
+	__u64 idle; /* runs that found nothing to send */
+	__u64 gone; /* probes for which there was no interface any more */
+	__u64 next_line[4];
+
+	__u64 taken; /* by the program, now and then: these places are free again */
+	__u64 taken_line[7];
+
+	__u64 thread;  /* who runs the program (bpf_get_current_pid_tgid) */
+	__u64 sent;    /* frames that the driver took */
+	__u64 refused; /* frames that the driver did not take */
+	__u64 thread_line[5];
+
+	struct starling_probe probes[STARLING_RING_SIZE];
+};
+
+#endif

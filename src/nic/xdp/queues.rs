@@ -1,0 +1,81 @@
+//! What a lane has of the interface: the sockets of its queues, and live frames if probes go that way.
+
+use super::{Live, Socket};
+use crate::nic::{FrameIo, NicCounters, Probes};
+use std::io;
+use std::time::Duration;
+
+/// The sockets of a lane's queues, at least one. Frames leave by the first; probes by live frames, if there are.
+pub struct Queues {
+    first: Socket,
+    others: Vec<Socket>,
+    live: Option<Live>,
+}
+
+impl Queues {
+    /// Sends by `first`, or probes by `live`, and receives from all.
+    pub const fn new(first: Socket, others: Vec<Socket>, live: Option<Live>) -> Self {
+        Self { first, others, live }
+    }
+
+    /// Starts what runs beside the lane, where the calling thread may run.
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn start(&mut self) -> io::Result<()> {
+        self.live.as_mut().map_or(Ok(()), Live::start)
+    }
+
+    /// Its sockets.
+    pub fn sockets(&self) -> impl Iterator<Item = &Socket> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl FrameIo for Queues {
+    fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> io::Result<usize> {
+        let mut count = self.first.receive(sink)?;
+        for socket in &mut self.others {
+            count += socket.receive(sink)?;
+        }
+        Ok(count)
+    }
+
+    fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize> {
+        self.first.transmit(budget, fill)
+    }
+
+    fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
+        match &mut self.live {
+            Some(live) => Ok(live.send(budget, probes)),
+            None => self.first.transmit_probes(budget, probes),
+        }
+    }
+
+    fn kick(&mut self) -> io::Result<()> {
+        self.first.kick()?;
+        for socket in &mut self.others {
+            socket.kick()?;
+        }
+        self.live.as_ref().map_or(Ok(()), Live::check)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.first.in_flight() + self.live.as_ref().map_or(0, Live::in_flight)
+    }
+
+    fn rest(&self) -> Duration {
+        self.live.as_ref().map_or(Duration::ZERO, Live::rest)
+    }
+
+    fn counters(&self) -> NicCounters {
+        let mut sum = self.first.counters();
+        for socket in &self.others {
+            sum.add(&socket.counters());
+        }
+        if let Some(live) = &self.live {
+            live.count(&mut sum);
+        }
+        sum
+    }
+}

@@ -1,0 +1,181 @@
+//! The ways that probes take: each one arrives once and as it should be, by whatever way, and the account says so.
+
+use crate::frames::config;
+use crate::world::{FAR, FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC, Packets, World};
+use crate::{PATIENCE, packets};
+use starling::nic::xdp::{Bind, Live, Mode, Program, Queues, Socket, SocketOptions};
+use starling::nic::{FrameIo, NicCounters, ProbeFacts, Probes};
+use starling::wire::Link;
+use starling::wire::probe::{Facts, Template};
+use std::time::{Duration, Instant};
+
+/// Targets are 10.0.0.0 and what follows.
+const FIRST: u32 = 0x0a00_0000;
+
+fn template() -> Template {
+    Template::new(&Link { source: NEAR_MAC, destination: FAR_MAC }, u32::from_be_bytes(NEAR_ADDRESS))
+}
+
+fn facts(number: u32) -> Facts {
+    let port = 25 + (number % 7) as u16;
+    Facts { address: FIRST + number, port, source_port: 61_000 + (number % 4_000) as u16, seq: number ^ 0xdead_beef }
+}
+
+/// Probes to so many addresses, each once.
+struct Numbered {
+    template: Template,
+    next: u32,
+    end: u32,
+}
+
+impl Numbered {
+    fn new(count: u32) -> Self {
+        Self { template: template(), next: 0, end: count }
+    }
+}
+
+impl Probes for Numbered {
+    fn next(&mut self) -> Option<ProbeFacts> {
+        let number = (self.next < self.end).then_some(self.next)?;
+        self.next += 1;
+        Some(self.template.finish(&facts(number)))
+    }
+
+    fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
+        self.template.write_finished(facts, buffer)
+    }
+}
+
+/// How often each target was probed, from what arrives at the far end; every frame must be a probe as `wire` writes it.
+struct Arrivals {
+    counts: Vec<u8>,
+    others: usize,
+}
+
+impl Arrivals {
+    fn new(targets: u32) -> Self {
+        Self { counts: vec![0; targets as usize], others: 0 }
+    }
+
+    fn take(&mut self, frame: &[u8]) {
+        if frame[12..14] == [0x88, 0xb5] {
+            self.others += 1;
+            return;
+        }
+        let number = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]) - FIRST;
+        let mut expected = [0; 128];
+        let template = template();
+        let length = template.write(&facts(number), &mut expected);
+        assert_eq!(frame, &expected[..length], "probe {number}");
+        self.counts[number as usize] += 1;
+    }
+
+    fn drain(&mut self, far: &Packets) {
+        while let Some(frame) = far.receive() {
+            self.take(&frame);
+        }
+    }
+
+    /// How many targets were probed, and how many more than once.
+    fn once_and_more(&self) -> (usize, usize) {
+        let more = self.counts.iter().filter(|count| **count > 1).count();
+        (self.counts.iter().filter(|count| **count == 1).count(), more)
+    }
+}
+
+/// A lane's link with the program on the interface, which native transmission needs on many drivers.
+fn lane(live: bool, ahead: usize) -> (Queues, Program) {
+    let program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+    let socket = Socket::open(NEAR, 0, SocketOptions { bind: Bind::Copy, ..SocketOptions::default() }).unwrap();
+    let live = live.then(|| Live::open(NEAR, template().frame(), ahead).unwrap());
+    let mut queues = Queues::new(socket, Vec::new(), live);
+    queues.start().unwrap();
+    (queues, program)
+}
+
+fn round(io: &mut Queues, probes: &mut Numbered) -> usize {
+    let sent = io.transmit_probes(64, probes).unwrap();
+    io.kick().unwrap();
+    sent
+}
+
+/// Waits until nothing is under way, and returns the final account.
+fn settle(io: &mut Queues) -> NicCounters {
+    let give_up = Instant::now() + PATIENCE;
+    while io.in_flight() > 0 {
+        assert!(Instant::now() < give_up, "{:?}", io.counters());
+        io.kick().unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The frames that the driver took last are counted when the call ends that they were sent in.
+    std::thread::sleep(Duration::from_millis(50));
+    io.counters()
+}
+
+/// Sends `count` probes, slowly enough for a packet socket to see every one.
+fn send_all(live: bool, count: u32) -> (Arrivals, NicCounters) {
+    let world = World::new(1);
+    world.take_redirected();
+    let far = world.far(|| packets(FAR));
+    world.near(|| {
+        let (mut io, _program) = lane(live, 256);
+        let (mut probes, mut arrivals) = (Numbered::new(count), Arrivals::new(count));
+        let give_up = Instant::now() + PATIENCE;
+        while probes.next < count {
+            assert!(Instant::now() < give_up, "{:?}", io.counters());
+            round(&mut io, &mut probes);
+            arrivals.drain(&far);
+        }
+        let counters = settle(&mut io);
+        arrivals.drain(&far);
+        (arrivals, counters)
+    })
+}
+
+#[test]
+fn every_probe_arrives_once_by_copy() {
+    let (arrivals, counters) = send_all(false, 20_000);
+    assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 0));
+    assert_eq!((counters.tx_frames, counters.tx_completed, counters.live_probes), (20_000, 20_000, 0));
+}
+
+#[test]
+fn every_probe_arrives_once_by_live_frames() {
+    let (arrivals, counters) = send_all(true, 20_000);
+    assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 1), "one frame of no type is the trial");
+    let live = (counters.live_probes, counters.live_sent, counters.live_refused, counters.live_lost);
+    assert_eq!(live, (20_000, 20_000, 0, 0));
+    assert_eq!(counters.tx_frames, 0);
+}
+
+/// What is refused by the driver or lost on the way is counted, and nothing else is missing.
+#[test]
+fn at_full_speed_the_account_is_exact() {
+    const COUNT: u32 = 2_000_000;
+    let world = World::new(1);
+    world.take_redirected();
+    world.near(|| {
+        let (mut io, _program) = lane(true, 65_536);
+        let _far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+        let mut probes = Numbered::new(COUNT);
+        let before = world.far(|| received());
+        let t = Instant::now();
+        while probes.next < COUNT {
+            round(&mut io, &mut probes);
+        }
+        let counters = settle(&mut io);
+        assert_eq!(counters.live_probes, u64::from(COUNT));
+        assert_eq!(counters.live_sent + counters.live_refused, u64::from(COUNT), "{counters:?}");
+        assert_eq!(world.far(|| received()) - before, counters.live_sent, "{counters:?}");
+        println!("{:?} {counters:?}", t.elapsed());
+    });
+}
+
+/// Frames that the far end's driver received so far, as the kernel counts them.
+fn received() -> u64 {
+    crate::world::run("ip", &["-s", "-j", "link", "show", FAR])
+        .split("\"rx\":{")
+        .nth(1)
+        .and_then(|rest| rest.split("\"packets\":").nth(1)?.split([',', '}']).next()?.parse().ok())
+        .unwrap()
+}
