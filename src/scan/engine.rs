@@ -450,7 +450,7 @@ impl Engine {
                 }
             }
             Turn::Ask(tuple) => self.asks.push_back(tuple),
-            Turn::Free => {}
+            Turn::Nothing => {}
         }
     }
 
