@@ -9,6 +9,16 @@
 
 #include "live.h"
 
+/* As src/nic/xdp/ring.rs and live.rs have it. */
+_Static_assert(__builtin_offsetof(struct starling_ring, next) == 64, "next");
+_Static_assert(__builtin_offsetof(struct starling_ring, idle) == 80, "idle");
+_Static_assert(__builtin_offsetof(struct starling_ring, taken) == 128, "taken");
+_Static_assert(__builtin_offsetof(struct starling_ring, thread) == 192, "thread");
+_Static_assert(__builtin_offsetof(struct starling_ring, refused) == 208, "refused");
+_Static_assert(__builtin_offsetof(struct starling_ring, probes) == 256, "probes");
+_Static_assert(sizeof(struct starling_ring) == 256 + 16 * 65536, "ring");
+_Static_assert(sizeof(struct starling_template) == 136, "template");
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* The ring, mapped into userspace. */
@@ -41,6 +51,11 @@ INLINE struct starling_ring *starling_ring(void)
 /* Whether a probe is there to be sent. If not, userspace learns that all are taken. */
 INLINE int starling_due(struct starling_ring *at)
 {
+	if (at->hold) {
+		at->hold -= 1;
+		at->idle += 1;
+		return 0;
+	}
 	if (at->next != at->seen)
 		return 1;
 	/* An atomic addition of nothing: what `made` counts is read after it, not before. */
@@ -121,6 +136,7 @@ int starling_sent(struct bpf_raw_tracepoint_args *context)
 {
 	struct starling_ring *at = starling_ring();
 	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 refused = (__u32)context->args[3];
 
 	if (!at)
 		return 0;
@@ -129,7 +145,18 @@ int starling_sent(struct bpf_raw_tracepoint_args *context)
 	if (at->thread != thread)
 		return 0;
 	at->sent += (__u32)context->args[2];
-	at->refused += (__u32)context->args[3];
+	at->refused += refused;
+	/* A full ring is given time, ever more of it as long as that does not help. */
+	if (refused) {
+		at->hold = at->pause;
+		at->pause *= 2;
+	} else {
+		at->pause -= at->pause >> 8;
+	}
+	if (at->pause < STARLING_PAUSE_MIN)
+		at->pause = STARLING_PAUSE_MIN;
+	if (at->pause > STARLING_PAUSE_MAX)
+		at->pause = STARLING_PAUSE_MAX;
 	return 0;
 }
 

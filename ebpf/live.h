@@ -13,6 +13,8 @@
 #define STARLING_FRAME_MAX 128u
 #define STARLING_RING_SIZE 65536u /* probes in the ring: a power of two */
 #define STARLING_RING_STEP 64u    /* probes sent before `taken` tells it */
+#define STARLING_PAUSE_MIN 128u   /* runs without sending after a refusal, some tens of nanoseconds each */
+#define STARLING_PAUSE_MAX 65536u /* and after a row of them */
 
 /* The constant part of every probe: Ethernet, IPv4 without options, TCP. */
 struct starling_template {
@@ -37,9 +39,11 @@ struct starling_ring {
 
 	__u64 next; /* the program's own: the probe to send next */
 	__u64 seen; /* the program's own: `made` as last read */
-	__u64 idle; /* runs that found nothing to send */
+	__u64 idle; /* runs that sent nothing: no probe was due, or the driver was not to be given any */
 	__u64 gone; /* probes for which there was no interface any more */
-	__u64 next_line[4];
+	__u64 hold; /* so many runs are to send nothing, for the driver to catch up */
+	__u64 pause; /* by how much the next refusal sets `hold` */
+	__u64 next_line[2];
 
 	__u64 taken; /* by the program, now and then: these places are free again */
 	__u64 taken_line[7];

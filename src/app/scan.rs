@@ -4,6 +4,7 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::links::{self, Links, Transmit};
 use crate::app::privileges;
 use crate::app::simulate;
 use crate::app::status::{self, Status};
@@ -12,7 +13,7 @@ use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
+use crate::nic::xdp::{Mode, VerdictCounts};
 use crate::output::dataset::Dataset;
 use crate::output::manifest::write_manifest;
 use crate::output::parquet::Limits as PartLimits;
@@ -79,8 +80,12 @@ pub struct Plan {
     pub limits: Limits,
     /// Where the program runs.
     pub mode: Mode,
-    /// How sockets are bound.
-    pub bind: Bind,
+    /// Which way probes take.
+    pub transmit: Transmit,
+    /// Lanes; one a queue if absent, as far as there are CPUs.
+    pub lanes: Option<u32>,
+    /// Microseconds for which a system call polls the driver; interrupts alone if absent.
+    pub busy_poll: Option<u32>,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
     /// The dataset's folder.
@@ -227,31 +232,6 @@ pub fn random() -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// Sockets and program on the interface. Dropping it leaves the interface as it was.
-pub struct Links {
-    /// One per queue, until a lane takes it.
-    pub sockets: Vec<Socket>,
-    /// The program.
-    pub program: Program,
-}
-
-impl Links {
-    fn open(plan: &Plan, way: &Way, key: Key) -> Result<Self> {
-        let name = &way.interface.name;
-        let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
-        // The program first: it refuses an occupied interface before anything else is touched.
-        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
-        let mut program = Program::attach(name, plan.mode, config)?;
-        let mut sockets = Vec::new();
-        for queue in 0..way.interface.rx_queues {
-            let socket = Socket::open(name, queue, options)?;
-            program.register(queue, &socket)?;
-            sockets.push(socket);
-        }
-        Ok(Self { sockets, program })
-    }
-}
-
 /// SIGINT and SIGTERM, counted.
 pub(super) struct Signals(Arc<AtomicUsize>);
 
@@ -292,15 +272,16 @@ impl Lanes {
         control: &Arc<Control>,
         facts: &SyncSender<Fact>,
     ) -> Result<Self> {
-        let sockets = std::mem::take(&mut links.sockets);
-        let count = sockets.len() as u64;
+        let links = std::mem::take(&mut links.lanes);
+        let count = links.len() as u64;
+        let cpus = links::cpus();
         let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
         let space = Arc::new(plan.space.clone());
         let permutation = Permutation::new(space.size(), plan.seed);
         let (shard, shards) = plan.shard;
         let claims = Arc::default();
         let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
-        for (number, io) in (0..).zip(sockets) {
+        for (number, io) in (0..).zip(links) {
             let config = Config {
                 space: Arc::clone(&space),
                 permutation,
@@ -320,7 +301,7 @@ impl Lanes {
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
             let published = Published::default();
-            let lane = Lane {
+            let mut lane = Lane {
                 io,
                 engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
                 clock,
@@ -328,8 +309,12 @@ impl Lanes {
                 published: published.clone(),
                 facts: facts.clone(),
             };
+            let (own, beside) = places(&cpus, number, count);
             let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {
-                pin(number);
+                // What runs beside the lane stays where the thread is that starts it.
+                pin(beside);
+                lane.io.start()?;
+                pin(own);
                 lane.run()
             })?;
             lanes.threads.push(thread);
@@ -358,16 +343,19 @@ const fn share(whole: u64, number: u64, count: u64) -> u64 {
     whole / count + if number < whole % count { 1 } else { 0 }
 }
 
-/// Binds the thread to the `number`-th CPU that it may use. Without it the lane is slower, not wrong.
-fn pin(number: u64) {
-    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-    use nix::unistd::Pid;
-    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return };
-    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
-    let Some(cpu) = usize::try_from(number).ok().and_then(|n| cpus.get(n % cpus.len().max(1))) else { return };
+/// The CPU of lane `number` of `count`, and that of what runs beside it: another one if there are enough.
+fn places(cpus: &[usize], number: u64, count: u64) -> (Option<usize>, Option<usize>) {
+    let nth = |place: u64| cpus.get(usize::try_from(place).ok()? % cpus.len().max(1)).copied();
+    let beside = if 2 * count <= cpus.len() as u64 { count + number } else { number };
+    (nth(number), nth(beside))
+}
+
+/// Binds the thread to that CPU. Without it the lane is slower, not wrong.
+fn pin(cpu: Option<usize>) {
+    use nix::sched::{CpuSet, sched_setaffinity};
     let mut one = CpuSet::new();
-    if one.set(*cpu).is_ok() {
-        let _ = sched_setaffinity(Pid::from_raw(0), &one);
+    if cpu.is_some_and(|cpu| one.set(cpu).is_ok()) {
+        let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &one);
     }
 }
 

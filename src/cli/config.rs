@@ -1,10 +1,11 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{Bind as BindArg, Scan, XdpMode};
+use super::args::{Scan, Transmit as TransmitArg, XdpMode};
+use crate::app::links::Transmit;
 use crate::app::memory;
 use crate::app::scan::{self, Plan};
 use crate::base::mac::Mac;
-use crate::nic::xdp::{Bind, Mode};
+use crate::nic::xdp::Mode;
 use crate::scan::conversation::Limits;
 use crate::sim::swarm::{SOURCE, Swarm};
 use crate::targets::cidr::{self, AddressSet, Range};
@@ -74,7 +75,9 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         connections_max: swarm.connections_max,
         limits: swarm.limits,
         mode: Mode::Native,
-        bind: Bind::Auto,
+        transmit: Transmit::Auto,
+        lanes: None,
+        busy_poll: None,
         ehlo: None,
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
@@ -146,11 +149,14 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
             XdpMode::Native => Mode::Native,
             XdpMode::Generic => Mode::Generic,
         },
-        bind: match args.bind {
-            BindArg::Auto => Bind::Auto,
-            BindArg::Zerocopy => Bind::ZeroCopy,
-            BindArg::Copy => Bind::Copy,
+        transmit: match args.tx {
+            TransmitArg::Auto => Transmit::Auto,
+            TransmitArg::Zerocopy => Transmit::ZeroCopy,
+            TransmitArg::Copy => Transmit::Copy,
+            TransmitArg::Live => Transmit::Live,
         },
+        lanes: args.lanes,
+        busy_poll: args.busy_poll,
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
@@ -298,6 +304,16 @@ mod tests {
         assert_eq!(given.world.map(|world| world.space().size()), Some(256));
         let named = plan("--nic xdp:eth9 -o x -p smtp 198.18.0.1").expect("well-formed");
         assert!(named.interface.as_deref() == Some("eth9") && named.world.is_none());
+    }
+
+    #[test]
+    fn the_transmit_path_and_the_lanes_are_as_asked_for() {
+        let of = |line: &str| plan(&format!("-p smtp -o x {line} 198.18.0.1")).map(|plan| (plan.transmit, plan.lanes));
+        assert_eq!(of(""), Ok((Transmit::Auto, None)));
+        assert_eq!(of("--tx live -T 2"), Ok((Transmit::Live, Some(2))));
+        assert_eq!(of("--tx zerocopy --sender-threads 3"), Ok((Transmit::ZeroCopy, Some(3))));
+        assert_eq!(of("--bind copy --lanes 1"), Ok((Transmit::Copy, Some(1))));
+        assert!(of("--tx fast").is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod ethtool;
+pub mod features;
 pub mod netlink;
 pub mod object;
 pub mod verdict;
@@ -98,7 +99,7 @@ counters! {
         live_refused,
         /// Live frames: probes that came to no driver, the interface being down or gone.
         live_lost,
-        /// Live frames: frames made in vain, no probe being due.
+        /// Live frames: frames made in vain, no probe being due or the driver being given time.
         live_idle,
     }
 }

@@ -126,7 +126,7 @@ mod tests {
             let tuple = Tuple { remote: address, local: source, remote_port: port, local_port: source_port };
             let syn = Outgoing {
                 tuple, seq, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[],
-                id: (seq >> 16 ^ seq & 0xffff) as u16,
+                id: identification(seq),
             };
             prop_assert_eq!(length, segment(&link, &syn, &mut whole));
             prop_assert_eq!(&probe[..length], &whole[..length]);

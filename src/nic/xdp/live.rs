@@ -19,7 +19,7 @@ use aya::{Ebpf, EbpfLoader};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -42,8 +42,8 @@ const BATCH: u32 = 128;
 /// Frames of one call, when probes come faster than they are sent: some tens of milliseconds, so that the end of
 /// a run is never far.
 const CALL: u32 = 1 << 18;
-/// Probes in the ring that make such a call worth while.
-const PLENTY: u64 = SIZE as u64 / 4;
+/// Probes in the ring that make such a call worth while, unless a quarter of those that may be there is less.
+const PLENTY: usize = 16_384;
 /// Fewer are let gather for so long: each call leaves its pages with the kernel for a second.
 const GATHER: Duration = Duration::from_millis(5);
 /// As above, where each call waits for the whole kernel (see [`keep`]).
@@ -89,6 +89,10 @@ pub struct Live {
 struct Shared {
     end: AtomicBool,
     asleep: AtomicBool,
+    /// Probes whose fate is known: all that were taken by the end of the last call.
+    settled: AtomicU64,
+    /// Those of them that came to no driver.
+    lost: AtomicU64,
     failure: Mutex<Option<io::Error>>,
 }
 
@@ -124,7 +128,8 @@ impl Live {
     pub fn start(&mut self) -> io::Result<()> {
         if let Some(sender) = self.sender.take() {
             let shared = Arc::clone(&self.shared);
-            self.thread = Some(Builder::new().name("live".into()).spawn(move || sender.run(&shared))?);
+            let plenty = (self.ahead / 4).min(PLENTY) as u64;
+            self.thread = Some(Builder::new().name("live".into()).spawn(move || sender.run(&shared, plenty))?);
         }
         Ok(())
     }
@@ -161,15 +166,20 @@ impl Live {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
-    /// Probes in the ring.
+    /// Probes whose fate is not known yet.
     pub(super) fn in_flight(&self) -> usize {
-        let counts = self.mapping.counts();
-        usize::try_from(counts.made - counts.next).unwrap_or(usize::MAX)
+        let open = self.mapping.counts().made - self.shared.settled.load(Ordering::Acquire);
+        if self.stopped() { 0 } else { usize::try_from(open).unwrap_or(usize::MAX) }
+    }
+
+    fn stopped(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// How long the ring has enough.
     pub(super) fn rest(&self) -> Duration {
-        if self.in_flight() > self.ahead * 3 / 4 { REST } else { Duration::ZERO }
+        let counts = self.mapping.counts();
+        if counts.made - counts.next > self.ahead as u64 * 3 / 4 { REST } else { Duration::ZERO }
     }
 
     /// Adds what became of the probes.
@@ -179,9 +189,10 @@ impl Live {
         counters.live_sent += counts.sent;
         counters.live_refused += counts.refused;
         counters.live_idle += counts.idle;
-        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) || counts.made == counts.next {
-            counters.live_lost += counts.next.saturating_sub(counts.sent + counts.refused);
-        }
+        // Of a thread that is no more nothing else is to come.
+        let lost = self.shared.lost.load(Ordering::Acquire);
+        counters.live_lost +=
+            if self.stopped() { counts.made.saturating_sub(counts.sent + counts.refused) } else { lost };
     }
 }
 
@@ -231,6 +242,10 @@ impl From<Error> for Failure {
     }
 }
 
+fn unsendable(error: &ProgramError) -> io::Error {
+    io::Error::other(format!("live frames cannot be sent any more: {}", program::one_line(error)))
+}
+
 fn because(what: &str, error: &dyn std::error::Error) -> Failure {
     Failure::Reason(format!("{what}: {}", program::one_line(error)))
 }
@@ -276,13 +291,12 @@ impl Sender {
         })?;
         let counts = self.mapping.counts();
         self.mapping.forget_sent();
-        match (counts.sent, counts.refused) {
-            (1, 0) => Ok(()),
-            (0, 0) => Err("its driver does not take redirected frames (no ndo_xdp_xmit)".to_owned()),
-            _ => Err("its driver refused a redirected frame (a veth takes them if its other end has an XDP program \
-                      or GRO)"
-                .to_owned()),
+        if counts.sent == 1 {
+            return Ok(());
         }
+        Err("its driver does not take redirected frames (ndo_xdp_xmit; a veth takes them if its other end has an XDP \
+             program or GRO)"
+            .to_owned())
     }
 
     /// Has what this thread sends counted.
@@ -300,16 +314,15 @@ impl Sender {
     }
 
     /// Sends what is in the ring until the end is wanted.
-    fn run(self, shared: &Shared) {
+    fn run(self, shared: &Shared, plenty: u64) {
         let (call, gather) = if self.kept.is_some() { (CALL, GATHER) } else { (CALL_UNKEPT, GATHER_UNKEPT) };
-        let result = self.claim().and_then(|()| self.serve(shared, call, gather));
-        if let Err(error) = result {
-            let text = format!("live frames cannot be sent any more: {}", program::one_line(&error));
-            *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(io::Error::other(text));
+        let claimed = self.claim().map_err(|error| unsendable(&error));
+        if let Err(error) = claimed.and_then(|()| self.serve(shared, plenty, call, gather)) {
+            *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 
-    fn serve(&self, shared: &Shared, call: u32, gather: Duration) -> Result<(), ProgramError> {
+    fn serve(&self, shared: &Shared, plenty: u64, call: u32, gather: Duration) -> io::Result<()> {
         let mut called = Instant::now();
         while !shared.end.load(Ordering::SeqCst) {
             let mut ready = self.mapping.ready();
@@ -321,7 +334,7 @@ impl Sender {
                 shared.asleep.store(false, Ordering::SeqCst);
                 continue;
             }
-            if ready < PLENTY {
+            if ready < plenty {
                 let due = called + gather;
                 let now = Instant::now();
                 if now < due {
@@ -330,13 +343,29 @@ impl Sender {
                 }
             }
             called = Instant::now();
-            let repeat = if ready < PLENTY { u32::try_from(ready).unwrap_or(call) } else { call };
+            let repeat = if ready < plenty { u32::try_from(ready).unwrap_or(call) } else { call };
             match self.call(SEND, &self.template, repeat) {
-                Err(error) if program::errno(&error) != Some(libc::EINTR) => return Err(error),
-                _ => self.mapping.give_back(),
+                Err(error) if program::errno(&error) != Some(libc::EINTR) => return Err(unsendable(&error)),
+                _ => self.settle(shared)?,
             }
         }
         Ok(())
+    }
+
+    /// Tells what became of the probes of a call that is over.
+    fn settle(&self, shared: &Shared) -> io::Result<()> {
+        self.mapping.give_back();
+        let Counts { next, sent, refused, .. } = self.mapping.counts();
+        let lost = next.saturating_sub(sent + refused);
+        shared.lost.store(lost, Ordering::Release);
+        shared.settled.store(next, Ordering::Release);
+        if lost == 0 {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NetworkDown,
+            "link down: the interface was switched off, reset or removed; see `ip link`, then start again",
+        ))
     }
 }
 

@@ -24,7 +24,9 @@ pub(super) struct Layout {
     seen: AtomicU64,
     idle: AtomicU64,
     gone: AtomicU64,
-    next_line: [u64; 4],
+    hold: AtomicU64,
+    pause: AtomicU64,
+    next_line: [u64; 2],
     taken: AtomicU64,
     taken_line: [u64; 7],
     thread: AtomicU64,
@@ -45,7 +47,7 @@ pub(super) struct Counts {
     pub(super) sent: u64,
     /// Frames that the driver refused.
     pub(super) refused: u64,
-    /// Runs of the program that found no probe.
+    /// Runs of the program that sent nothing.
     pub(super) idle: u64,
 }
 
@@ -138,13 +140,14 @@ impl Ring {
     /// Places in use: probes that wait, and those just taken.
     pub(super) fn used(&mut self) -> usize {
         self.taken = self.mapping.layout().taken.load(Ordering::Acquire);
-        (self.made - self.taken) as usize
+        usize::try_from(self.made - self.taken).unwrap_or(SIZE)
     }
 
     /// Puts a probe into place; there must be room.
     #[inline]
     pub(super) fn push(&mut self, probe: ProbeFacts) {
         assert!(self.made - self.taken < SIZE as u64, "the ring is full");
+        #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
         let place = &self.mapping.layout().probes[(self.made % SIZE as u64) as usize];
         // SAFETY: `taken`, read with Acquire, says that the program is done with the place, and `made` does not
         // yet count it; this is the only writing end.
@@ -163,16 +166,16 @@ mod tests {
     use super::*;
     use std::mem::offset_of;
 
+    /// `_Static_assert`s in `ebpf/live.bpf.c` say the same of the header.
     #[test]
     fn layout_equals_the_header() {
-        let at = |offset| offset;
-        assert_eq!(at(offset_of!(Layout, made)), 0);
-        assert_eq!(at(offset_of!(Layout, next)), 64);
-        assert_eq!(at(offset_of!(Layout, idle)), 80);
-        assert_eq!(at(offset_of!(Layout, taken)), 128);
-        assert_eq!(at(offset_of!(Layout, thread)), 192);
-        assert_eq!(at(offset_of!(Layout, refused)), 208);
-        assert_eq!(at(offset_of!(Layout, probes)), 256);
+        assert_eq!(offset_of!(Layout, made), 0);
+        assert_eq!(offset_of!(Layout, next), 64);
+        assert_eq!(offset_of!(Layout, idle), 80);
+        assert_eq!(offset_of!(Layout, taken), 128);
+        assert_eq!(offset_of!(Layout, thread), 192);
+        assert_eq!(offset_of!(Layout, refused), 208);
+        assert_eq!(offset_of!(Layout, probes), 256);
         assert_eq!(size_of::<Layout>(), 256 + 16 * SIZE);
     }
 }
