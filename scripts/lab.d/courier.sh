@@ -2,14 +2,14 @@
 # Courier's IMAP and POP3 daemons, each port a couriertcpd as its own start scripts make them.
 
 write_courier() {
-    local address=198.18.5.20 conf=$dir/etc/courier
-    mkdir -p "$conf"
+    local address=198.18.5.20
     server $address 143 imap "Courier: STARTTLS"
     server $address 993 imaps "Courier"
     server $address 110 pop3 "Courier: STLS"
     server $address 995 pop3s "Courier"
     cat "$dir/pki/imap.key" "$dir/pki/imap.chain" >"$dir/courier.pem"
     chmod 600 "$dir/courier.pem"
+    chown courier "$dir/courier.pem"    # STARTTLS reads it as that user
     cat >"$dir/courier.env" <<CONF
 ADDRESS=$address
 TLS_CERTFILE=$dir/courier.pem

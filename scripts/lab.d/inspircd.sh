@@ -3,9 +3,9 @@
 
 write_inspircd() {
     local address=198.18.6.20 quiet=198.18.6.21
-    server $address 6667 irc "InspIRCd: STARTTLS, capability sasl"
+    server $address 6667 irc "InspIRCd: STARTTLS"
     server $address 6697 ircs "InspIRCd"
-    server $quiet 6667 irc "InspIRCd: no STARTTLS, no capabilities"
+    server $quiet 6667 irc "InspIRCd: answers neither CAP nor STARTTLS before registration"
     mkdir -p "$dir/inspircd/data"
     chown irc "$dir/inspircd" "$dir/inspircd/data"
     install -o irc -m 400 "$dir/pki/imap.key" "$dir/inspircd/imap.key"
@@ -16,8 +16,6 @@ write_inspircd() {
 <module name="cap">
 <module name="ircv3">
 <module name="ircv3_servertime">
-<module name="sasl">
-<sasl target="services.example" requiressl="no">
 <sslprofile name="lab" provider="gnutls" certfile="$dir/pki/imap.chain" keyfile="$dir/inspircd/imap.key">
 <bind address="$address" port="6697" type="clients" sslprofile="lab">
 <starttls sslprofile="lab">
@@ -31,7 +29,7 @@ inspircd_conf() {
 <config format="xml">
 <server name="$1" description="lab" network="lab">
 <admin name="lab" nick="lab" email="lab@example.org">
-<bind address="$2" port="6667" type="clients"${3:-}>
+<bind address="$2" port="6667" type="clients">
 <connect allow="*" timeout="60" localmax="1000" globalmax="1000" resolvehostnames="no">
 <dns server="127.0.0.1" timeout="1">
 <path datadir="$dir/inspircd/data" logdir="$dir/log" runtimedir="$dir/inspircd">

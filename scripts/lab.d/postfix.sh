@@ -41,8 +41,7 @@ smtpd_sasl_type = dovecot
 smtpd_sasl_auth_enable = no
 postscreen_access_list =
 postscreen_cache_map =
-postscreen_greet_action = ignore
-postscreen_greet_banner =
+postscreen_greet_action = enforce
 CONF
 
     # tlsmgr, anvil and postlogd are what smtpd needs beside it; nothing here could deliver a message.

@@ -10,7 +10,6 @@ A family is a table of what the client may say and what is answered; a kind says
     absent    does not offer it
     garbage   agrees, and answers the ClientHello with text
     inject    agrees, and sends the reply to a command nobody gave in the same segment; then TLS works
-    silent    agrees, and never answers the ClientHello (SMTP only: each costs a deadline)
     unasked   cannot be asked for capabilities, and still has STARTTLS (POP3 and IRC)
 """
 
@@ -23,7 +22,7 @@ import threading
 IDLE_S = 60
 
 # A server's state of mind: what a table's answers may depend on.
-OFFERS = {"refuse", "garbage", "inject", "silent"}
+OFFERS = {"refuse", "garbage", "inject"}
 
 
 class Smtp:
@@ -31,7 +30,7 @@ class Smtp:
 
     protocol, port, greeting = "smtp", 25, b"220 scripted.example ESMTP\r\n"
     agrees, refuses, injected = b"220 2.0.0 go\r\n", b"454 4.7.0 TLS not available\r\n", b"250 2.0.0 slipped in\r\n"
-    kinds = ("refuse", "absent", "garbage", "inject", "silent")
+    kinds = ("refuse", "absent", "garbage", "inject")
 
     @staticmethod
     def answer(line, offers, _kind):
@@ -182,9 +181,6 @@ def serve_one(sock, family, kind, context):
             if kind == "garbage":
                 sock.recv(4096)
                 sock.sendall(b"I have never heard of TLS\r\n")
-            elif kind == "silent":
-                while sock.recv(4096):
-                    pass
             else:
                 sock = context.wrap_socket(sock, server_side=True)
                 talk(sock, family, kind, tls=True)
