@@ -294,7 +294,7 @@ fn engine(hosts: usize) -> Engine {
         clock: WallClock::default(),
         claims: std::sync::Arc::default(),
     };
-    let identity = Identity { ehlo: "scanner.example.org".into() };
+    let identity = Identity { ehlo: "scanner.example.org".into(), contact: None };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
 }
 

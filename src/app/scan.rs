@@ -83,6 +83,8 @@ pub struct Plan {
     pub bind: Bind,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
+    /// Who runs the scan; said where a protocol has room for it.
+    pub contact: Option<String>,
     /// The dataset's folder.
     pub output: PathBuf,
     /// Parts of tables are closed after so long.
@@ -294,7 +296,8 @@ impl Lanes {
     ) -> Result<Self> {
         let sockets = std::mem::take(&mut links.sockets);
         let count = sockets.len() as u64;
-        let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
+        let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
+        let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
         let permutation = Permutation::new(space.size(), plan.seed);
         let (shard, shards) = plan.shard;

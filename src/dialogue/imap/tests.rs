@@ -20,11 +20,11 @@ fn listed(list: &str, auth: &str) -> Capabilities {
 }
 
 fn greeted(greeting: &str) -> Findings {
-    Findings { greeting: Some(greeting.to_owned()), ..Findings::default() }
+    Findings { greeting: Some(greeting.into()), ..Findings::default() }
 }
 
 fn upgraded(reply: &str) -> Upgrade {
-    Upgrade { offered: Some(true), sent: true, reply: Some(reply.to_owned()), accepted: Some(true), injected: 0 }
+    Upgrade { offered: Some(true), sent: true, reply: Some(reply.into()), accepted: Some(true), ..Upgrade::default() }
 }
 
 fn not_offered() -> Upgrade {
@@ -263,7 +263,7 @@ fn bytes_after_the_go_ahead_are_injected() {
 fn what_is_not_imap() {
     for alien in ["220 mail ESMTP\r\n", "+OK POP3\r\n", "SSH-2.0-x\r\n", "* Hello\r\n", "* NO way\r\n", "*\r\n"] {
         let played = clear(&[greet(alien)]);
-        let violation = Some(alien.trim_end().to_owned());
+        let violation = Some(alien.trim_end().into());
         assert_eq!(played.findings, Findings { violation, ..Findings::default() });
         assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
     }
