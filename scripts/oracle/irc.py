@@ -2,7 +2,7 @@
 
 import socket
 
-from .tls import TIMEOUT_S, Ended, secure, slipped_in, unique
+from .tls import TIMEOUT_S, Ended, slipped_in, unique
 
 # What a server says to a command that it does not know, or not yet (RFC 2812, section 5.2).
 UNKNOWN = {"421", "451"}
@@ -61,7 +61,7 @@ def goodbye(client):
         pass
 
 
-def talk_irc(facts):
+def talk_irc(facts, secure):
     """A server that cannot be asked for capabilities is asked for STARTTLS all the same."""
     sock = socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)
     client = Client(sock)
@@ -79,12 +79,12 @@ def talk_irc(facts):
         goodbye(client)
         raise Ended("starttls_refused")
     facts["starttls_injected"] = slipped_in(sock, client.file)
-    ask_inside(facts, secure(facts, sock, "-starttls", "irc"))
+    ask_inside(facts, secure(sock))
 
 
-def talk_ircs(facts):
+def talk_ircs(facts, secure):
     """RFC 7194."""
-    ask_inside(facts, secure(facts, socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)))
+    ask_inside(facts, secure(socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)))
 
 
 def ask_inside(facts, tls):

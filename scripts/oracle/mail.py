@@ -1,29 +1,45 @@
-"""SMTP, IMAP and POP3 as Python's own clients speak them, in the clear and inside TLS, and https."""
+"""SMTP, IMAP and POP3 as Python's own clients speak them, in the clear and inside TLS, and https.
+
+STARTTLS is said by hand, as the clients' own methods would not let the session be looked at. `secure` takes a socket
+into TLS.
+"""
 
 import imaplib
 import poplib
 import re
 import smtplib
 import socket
+from contextlib import contextmanager, suppress
 
-from .tls import TIMEOUT_S, Ended, secure, slipped_in, unique
+from .tls import TIMEOUT_S, Ended, slipped_in, unique
 
 
-def upgraded(facts, client, protocol):
+@contextmanager
+def parting(goodbye):
+    """Says goodbye at the end, whatever came before."""
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            goodbye()
+
+
+def upgraded(facts, client, secure):
     """Takes a client whose STARTTLS was agreed to into TLS."""
     facts["starttls_injected"] = slipped_in(client.sock, client.file)
-    client.sock = secure(facts, client.sock, "-starttls", protocol)
+    client.sock = secure(client.sock)
     client.file = client.sock.makefile("rb")
 
 
 class Smtp(smtplib.SMTP):
-    """With TLS from the first byte, if `facts` are given to it."""
+    """`prepare` gets the socket before the first byte."""
 
-    secured_facts = None
+    def __init__(self, prepare=lambda sock: sock):
+        self.prepare = prepare
+        super().__init__(timeout=TIMEOUT_S, local_hostname="oracle.example")
 
     def _get_socket(self, host, port, timeout):
-        sock = super()._get_socket(host, port, timeout)
-        return secure(self.secured_facts, sock) if self.secured_facts else sock
+        return self.prepare(super()._get_socket(host, port, timeout))
 
 
 def ehlo(client):
@@ -36,9 +52,10 @@ def ehlo(client):
     return lines, unique(word for words in lists for word in words)
 
 
-def talk_smtp(facts):
+def talk_smtp(facts, secure):
     """RFC 5321, RFC 3207."""
-    with Smtp(timeout=TIMEOUT_S, local_hostname="oracle.example") as client:
+    client = Smtp()
+    with parting(client.quit):
         facts["banner_code"], _ = client.connect(facts["ip"], facts["port"])
         if facts["banner_code"] != 220:
             raise Ended("service_refused")
@@ -49,27 +66,27 @@ def talk_smtp(facts):
         facts["starttls_accepted"] = client.docmd("STARTTLS")[0] == 220
         if not facts["starttls_accepted"]:
             raise Ended("starttls_refused")
-        upgraded(facts, client, "smtp")
+        upgraded(facts, client, secure)
         facts["capabilities_after"], facts["auth_after"] = ehlo(client)
 
 
-def talk_smtps(facts):
+def talk_smtps(facts, secure):
     """RFC 8314."""
-    with Smtp(timeout=TIMEOUT_S, local_hostname="oracle.example") as client:
-        client.secured_facts = facts
+    client = Smtp(secure)
+    with parting(client.quit):
         facts["banner_code"], _ = client.connect(facts["ip"], facts["port"])
         facts["capabilities_after"], facts["auth_after"] = ehlo(client)
 
 
-class SecuredImap(imaplib.IMAP4):
-    """TLS from the first byte, on a session that was looked at."""
+class Imap(imaplib.IMAP4):
+    """`prepare` gets the socket before the first byte."""
 
-    def __init__(self, facts):
-        self.facts = facts
+    def __init__(self, facts, prepare=lambda sock: sock):
+        self.prepare = prepare
         super().__init__(facts["ip"], facts["port"], timeout=TIMEOUT_S)
 
     def _create_socket(self, timeout):
-        return secure(self.facts, super()._create_socket(timeout))
+        return self.prepare(super()._create_socket(timeout))
 
 
 def capability(client):
@@ -79,9 +96,10 @@ def capability(client):
     return atoms, unique(atom[5:] for atom in atoms if atom.upper().startswith("AUTH="))
 
 
-def talk_imap(facts):
-    """RFC 9051, its STARTTLS by hand so that the connection's session can be looked at."""
-    with imaplib.IMAP4(facts["ip"], facts["port"], timeout=TIMEOUT_S) as client:
+def talk_imap(facts, secure):
+    """RFC 9051."""
+    client = Imap(facts)
+    with parting(client.logout):
         facts["capabilities_before"], facts["auth_before"] = capability(client)
         facts["starttls_offered"] = "STARTTLS" in map(str.upper, facts["capabilities_before"])
         if not facts["starttls_offered"]:
@@ -89,75 +107,68 @@ def talk_imap(facts):
         facts["starttls_accepted"] = client.xatom("STARTTLS")[0] == "OK"
         if not facts["starttls_accepted"]:
             raise Ended("starttls_refused")
-        upgraded(facts, client, "imap")
+        upgraded(facts, client, secure)
         facts["capabilities_after"], facts["auth_after"] = capability(client)
 
 
-def talk_imaps(facts):
+def talk_imaps(facts, secure):
     """RFC 8314."""
-    with SecuredImap(facts) as client:
+    client = Imap(facts, secure)
+    with parting(client.logout):
         facts["capabilities_after"], facts["auth_after"] = capability(client)
 
 
-class SecuredPop3(poplib.POP3):
-    """TLS from the first byte, on a session that was looked at."""
+class Pop3(poplib.POP3):
+    """`prepare` gets the socket before the first byte."""
 
-    def __init__(self, facts):
-        self.facts = facts
+    def __init__(self, facts, prepare=lambda sock: sock):
+        self.prepare = prepare
         super().__init__(facts["ip"], facts["port"], timeout=TIMEOUT_S)
+        # RFC 1939, section 7.
+        facts["apop"] = re.search(rb"<[^<>]+@[^<>]+>", self.welcome) is not None
 
     def _create_socket(self, timeout):
-        return secure(self.facts, super()._create_socket(timeout))
+        return self.prepare(super()._create_socket(timeout))
 
 
 def capa(client):
     """The lines of the CAPA reply as they are, and the mechanisms among them; None where CAPA is unknown."""
     try:
-        _, lines, _ = client._longcmd("CAPA")  # capa() would sort them into a dictionary
+        _, lines, _ = client._longcmd("CAPA")  # capa() would make a dictionary of them
     except poplib.error_proto:
         return None
     lines = [line.decode() for line in lines]
-    lists = [line.split()[1:] for line in lines if line.upper().startswith("SASL")]
+    lists = [line.split()[1:] for line in lines if line.upper().startswith("SASL ")]
     return lines, unique(word for words in lists for word in words)
 
 
-def greeting_has_timestamp(client):
-    """RFC 1939, section 7."""
-    return re.search(rb"<[^<>]+@[^<>]+>", client.welcome) is not None
-
-
-def talk_pop3(facts):
+def talk_pop3(facts, secure):
     """RFC 1939, RFC 2449, RFC 2595. A server that cannot be asked for capabilities is asked for STLS all the same."""
-    client = poplib.POP3(facts["ip"], facts["port"], timeout=TIMEOUT_S)
-    facts["apop"] = greeting_has_timestamp(client)
-    listed = capa(client)
-    if listed:
-        facts["capabilities_before"], facts["auth_before"] = listed
-        facts["starttls_offered"] = "STLS" in map(str.upper, facts["capabilities_before"])
-        if not facts["starttls_offered"]:
-            client.quit()
-            raise Ended("no_starttls")
-    try:
-        client._shortcmd("STLS")  # stls() would not let the session be looked at
-    except poplib.error_proto as error:
-        facts["starttls_accepted"] = False
-        client.quit()
-        raise Ended("starttls_refused") from error
-    facts["starttls_accepted"] = True
-    upgraded(facts, client, "pop3")
-    facts["capabilities_after"], facts["auth_after"] = capa(client) or ([], [])
-    client.quit()
+    client = Pop3(facts)
+    with parting(client.quit):
+        listed = capa(client)
+        if listed:
+            facts["capabilities_before"], facts["auth_before"] = listed
+            facts["starttls_offered"] = "STLS" in map(str.upper, facts["capabilities_before"])
+            if not facts["starttls_offered"]:
+                raise Ended("no_starttls")
+        try:
+            client._shortcmd("STLS")
+        except poplib.error_proto as error:
+            facts["starttls_accepted"] = False
+            raise Ended("starttls_refused") from error
+        facts["starttls_accepted"] = True
+        upgraded(facts, client, secure)
+        facts["capabilities_after"], facts["auth_after"] = capa(client) or ([], [])
 
 
-def talk_pop3s(facts):
+def talk_pop3s(facts, secure):
     """RFC 8314."""
-    client = SecuredPop3(facts)
-    facts["apop"] = greeting_has_timestamp(client)
-    facts["capabilities_after"], facts["auth_after"] = capa(client)
-    client.quit()
+    client = Pop3(facts, secure)
+    with parting(client.quit):
+        facts["capabilities_after"], facts["auth_after"] = capa(client)
 
 
-def talk_https(facts):
+def talk_https(facts, secure):
     """Nothing is said inside."""
-    with socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S) as sock:
-        secure(facts, sock).close()
+    secure(socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)).close()
