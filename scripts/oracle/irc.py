@@ -13,6 +13,7 @@ class Client:
 
     def __init__(self, sock):
         self.sock, self.file = sock, sock.makefile("rb")
+        self.heard = False
 
     def say(self, line):
         self.sock.sendall(line.encode() + b"\r\n")
@@ -23,6 +24,7 @@ class Client:
             line = self.file.readline()
             if not line:
                 raise EOFError
+            self.heard = True
             text, colon, last = line.decode().rstrip("\r\n").removeprefix(":").partition(" :")
             words = text.split() + ([last] if colon else [])
             if not line.startswith(b":"):
@@ -65,7 +67,10 @@ def talk_irc(facts, secure):
     """A server that cannot be asked for capabilities is asked for STARTTLS all the same."""
     sock = socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)
     client = Client(sock)
-    listed = capabilities(client)
+    try:
+        listed = capabilities(client)
+    except TimeoutError as error:
+        raise Ended("timeout_reply" if client.heard else "timeout_greeting") from error
     if listed:
         facts["capabilities_before"], facts["auth_before"] = listed
         facts["starttls_offered"] = "tls" in [item.split("=")[0] for item in listed[0]]
