@@ -8,6 +8,7 @@ mod dialogue;
 
 use crate::base::Instant;
 use crate::dialogue::line::text;
+use crate::dialogue::xmpp::To;
 use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
@@ -18,12 +19,18 @@ use dialogue::Dialogue;
 pub struct Context {
     tls: tls::Client,
     identity: Identity,
+    xmpp_to: To,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity }
+        Self { tls, identity, xmpp_to: To::default() }
+    }
+
+    /// The same, but XMPP streams are asked for `to` where the server's name is unknown.
+    pub fn with_xmpp_to(self, to: To) -> Self {
+        Self { xmpp_to: to, ..self }
     }
 
     /// What is offered in TLS.
@@ -243,7 +250,13 @@ impl Session {
             Security::Direct => Start::InsideTls,
         };
         let dialogue = Dialogue::new(protocol.family(), start);
-        let alpn = if protocol.family() == Family::Silent { tls::Alpn::Web } else { tls::Alpn::None };
+        // After an upgrade everybody knows what is spoken.
+        let alpn = match (start, protocol.family()) {
+            (Start::InsideTls, Family::Silent) => tls::Alpn::Web,
+            (Start::InsideTls, Family::XmppClient) => tls::Alpn::XmppClient,
+            (Start::InsideTls, Family::XmppServer) => tls::Alpn::XmppServer,
+            _ => tls::Alpn::None,
+        };
         let mut session = Self {
             dialogue,
             tls: None,
@@ -393,7 +406,7 @@ impl Session {
         }
         if let Some(findings) = self.findings() {
             // A stray line in a conversation that otherwise works is a finding, not its end.
-            if findings.violation.is_some() && findings.greeting.is_none() {
+            if findings.derailed || findings.violation.is_some() && findings.greeting.is_none() {
                 return (Outcome::ProtocolError, None);
             }
             if findings.upgrade.accepted == Some(false) {
@@ -452,7 +465,7 @@ impl Session {
         if self.finished || (self.tls.is_some() && !self.inside_tls) {
             return;
         }
-        let call = Call { identity: &context.identity, name: None };
+        let call = Call { identity: &context.identity, name: None, address: self.address, xmpp_to: context.xmpp_to };
         loop {
             match self.dialogue.next(&call) {
                 Next::Wait => return,

@@ -11,6 +11,7 @@ use crate::app::summary::{Ended, Latencies, Summary, link_json};
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
+pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
 use crate::output::dataset::Dataset;
@@ -83,6 +84,8 @@ pub struct Plan {
     pub bind: Bind,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
+    /// What XMPP streams are asked for where the server's name is unknown.
+    pub xmpp_to: XmppTo,
     /// Who runs the scan; said where a protocol has room for it.
     pub contact: Option<String>,
     /// The dataset's folder.
@@ -325,7 +328,11 @@ impl Lanes {
             let published = Published::default();
             let lane = Lane {
                 io,
-                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                engine: Engine::new(
+                    config,
+                    Context::new(tls, identity.clone()).with_xmpp_to(plan.xmpp_to),
+                    clock.now(),
+                ),
                 clock,
                 control: Arc::clone(control),
                 published: published.clone(),

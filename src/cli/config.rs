@@ -1,8 +1,8 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{Bind as BindArg, Scan, XdpMode};
+use super::args::{Bind as BindArg, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
-use crate::app::scan::{self, Plan};
+use crate::app::scan::{self, Plan, XmppTo};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
 use crate::scan::conversation::Limits;
@@ -76,6 +76,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         mode: Mode::Native,
         bind: Bind::Auto,
         ehlo: None,
+        xmpp_to: XmppTo::default(),
         contact: contact(args).map(str::to_owned),
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
@@ -154,6 +155,11 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         },
         contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
+        xmpp_to: match args.xmpp_to {
+            XmppToArg::None => XmppTo::None,
+            XmppToArg::Empty => XmppTo::Empty,
+            XmppToArg::Address => XmppTo::Address,
+        },
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
