@@ -30,6 +30,10 @@ fn greeted(greeting: &str, code: u16) -> Findings {
     Findings { greeting: Some(greeting.into()), greeting_code: Some(code), ..Findings::default() }
 }
 
+fn turned_away(greeting: &str, code: u16, last: &str) -> Findings {
+    Findings { refused: true, refusal: Some(last.into()), ..greeted(greeting, code) }
+}
+
 fn upgraded(reply: &str) -> Upgrade {
     Upgrade { offered: Some(true), sent: true, reply: Some(reply.into()), accepted: Some(true), ..Upgrade::default() }
 }
@@ -164,6 +168,7 @@ fn shutdown_in_reply_to_starttls() {
     let played = clear(&script);
     assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("421 4.3.2 shutting down") });
     assert!(played.findings.refused);
+    assert_eq!(played.findings.refusal.as_deref(), Some("421 4.3.2 shutting down"));
     assert_eq!(played.said, [EHLO, "STARTTLS", "<close>"]);
 }
 
@@ -269,11 +274,11 @@ fn smtps_is_inside_tls_from_the_start() {
 #[test]
 fn greetings_that_refuse() {
     let played = clear(&[greet("421 4.7.0 Too many connections\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("421 4.7.0 Too many connections", 421) });
+    assert_eq!(played.findings, turned_away("421 4.7.0 Too many connections", 421, "421 4.7.0 Too many connections"));
     assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
 
     let played = clear(&[greet("554-No\r\n554 SMTP service here\r\n"), on("QUIT", "221 Bye\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("554-No\n554 SMTP service here", 554) });
+    assert_eq!(played.findings, turned_away("554-No\n554 SMTP service here", 554, "554 SMTP service here"));
     assert_eq!((played.said, played.expect), (strings(&["QUIT", "<close>"]), Expect::End));
 }
 
@@ -435,9 +440,9 @@ fn a_last_line_without_its_end() {
     assert_eq!(observer.expect(), Expect::Greeting);
     observer.closed(Direction::Server);
     assert_eq!(observer.expect(), Expect::Command);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("554 no service for you", 554) });
+    assert_eq!(observer.findings(), &turned_away("554 no service for you", 554, "554 no service for you"));
     observer.closed(Direction::Server);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("554 no service for you", 554) });
+    assert_eq!(observer.findings(), &turned_away("554 no service for you", 554, "554 no service for you"));
 }
 
 /// A conversation of others, in order of time.
