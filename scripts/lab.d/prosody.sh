@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Prosody: all four ports of XMPP. The order of its mechanisms changes with each start.
+# Prosody: all four ports of XMPP; it serves its own address as a name too. The order of its mechanisms changes with each start.
 
 write_prosody() {
     local address=198.18.6.30
@@ -25,6 +25,8 @@ ssl = { certificate = "$dir/pki/imap.chain", key = "$dir/prosody/imap.key" }
 c2s_direct_tls_ssl = ssl
 s2s_direct_tls_ssl = ssl
 VirtualHost "chat.example"
+    ssl = { certificate = "$dir/pki/imap.chain", key = "$dir/prosody/imap.key" }
+VirtualHost "$address"
     ssl = { certificate = "$dir/pki/imap.chain", key = "$dir/prosody/imap.key" }
 LUA
 }

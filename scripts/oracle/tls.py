@@ -66,13 +66,14 @@ def pump(source, sink):
         pass
 
 
-def s_client(sock):
+def s_client(sock, name):
     """What s_client prints of a handshake over a socket, and whether it came to an end."""
+    sni = ["-servername", name] if name else ["-noservername"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = subprocess.Popen(
             [
                 "openssl", "s_client", "-connect", f"127.0.0.1:{listener.getsockname()[1]}", "-showcerts",
-                "-noservername", "-no-CAfile", "-no-CApath", "-no-CAstore", "-min_protocol", "TLSv1.2",
+                *sni, "-no-CAfile", "-no-CApath", "-no-CAstore", "-min_protocol", "TLSv1.2",
                 "-ciphersuites", SUITES_13, "-cipher", SUITES_12, "-groups", GROUPS,
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -90,9 +91,9 @@ def s_client(sock):
     return output, process.returncode == 0
 
 
-def session(sock):
+def session(sock, name):
     """Version, suite and chain as s_client sees them; None if there is no session."""
-    output, complete = s_client(sock)
+    output, complete = s_client(sock, name)
     chosen = re.search(r"^New, (TLSv\S+), Cipher is (\S+)$", output, re.MULTILINE)
     if not complete or not chosen:
         return None
@@ -119,11 +120,11 @@ def secure(facts, sessions, sock):
     """
     place = f"{facts['ip']}:{facts['port']}"
     if not sessions:
-        sessions.append(session(sock))
+        sessions.append(session(sock, facts.name))
         raise Again
     seen = sessions[0]
     try:
-        tls = context().wrap_socket(sock)
+        tls = context().wrap_socket(sock, server_hostname=facts.name)
     except (ssl.SSLError, ConnectionError) as error:
         if seen:
             raise Disagreement(f"{place}: s_client has a session, Python {error}") from error

@@ -10,20 +10,22 @@ STREAMS = "{http://etherx.jabber.org/streams}"
 TLS = "{urn:ietf:params:xml:ns:xmpp-tls}"
 MECHANISMS = ("{urn:ietf:params:xml:ns:xmpp-sasl}mechanism", "{urn:xmpp:sasl:2}mechanism")
 
-# What a sweep says that knows addresses only: nobody is named.
 HEADER = (
-    "<?xml version='1.0'?><stream:stream xmlns='{namespace}' xmlns:stream='http://etherx.jabber.org/streams'"
-    " version='1.0'>"
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:{party}' xmlns:stream='http://etherx.jabber.org/streams'"
+    "{sender} to='{to}' version='1.0'>"
 )
+# A server must say who it is (RFC 6120, section 4.7.1), and that it knows dialback (XEP-0220).
+SENDER = " xmlns:db='jabber:server:dialback' from='{address}'"
 
 
 class Stream:
-    """A stream from its header on, over one socket."""
+    """A stream from its header on, over one socket: to the name, or to the address where there is none."""
 
-    def __init__(self, sock, namespace):
+    def __init__(self, sock, facts, party):
         self.sock, self.parser, self.raw = sock, XMLPullParser(["start", "end"]), b""
         self.depth = 0
-        self.say(HEADER.format(namespace=namespace))
+        sender = SENDER.format(address=sock.getsockname()[0]) if party == "server" else ""
+        self.say(HEADER.format(party=party, sender=sender, to=facts.name or facts["ip"]))
 
     def say(self, text):
         self.sock.sendall(text.encode())
@@ -89,9 +91,9 @@ def listed(features):
     return [item(element) for element in features], unique(mechanisms)
 
 
-def ask_inside(facts, sock, namespace):
+def ask_inside(facts, sock, party):
     """A stream inside TLS."""
-    stream = Stream(sock, namespace)
+    stream = Stream(sock, facts, party)
     facts["capabilities_after"], facts["auth_after"] = listed(stream.features())
     stream.close()
 
@@ -99,20 +101,19 @@ def ask_inside(facts, sock, namespace):
 def talk_stream(facts, secure):
     """RFC 6120; ports whose names begin with `xmpps` begin with TLS (XEP-0368)."""
     party = facts["protocol"].partition("-")[2]
-    namespace = "jabber:" + party
     sock = socket.create_connection((facts["ip"], facts["port"]), TIMEOUT_S)
     if facts["protocol"].startswith("xmpps"):
-        ask_inside(facts, secure(sock), namespace)
+        ask_inside(facts, secure(sock), party)
         return
-    stream = Stream(sock, namespace)
+    stream = Stream(sock, facts, party)
     features = stream.features()
     facts["capabilities_before"], facts["auth_before"] = listed(features)
     starttls = features.find(TLS + "starttls")
     facts["starttls_offered"] = starttls is not None
+    facts["starttls_required"] = starttls is not None and starttls.find(TLS + "required") is not None
     if starttls is None:
         stream.close()
         raise Ended("no_starttls")
-    facts["starttls_required"] = starttls.find(TLS + "required") is not None
     stream.raw = b""
     stream.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     facts["starttls_accepted"] = stream.child().tag == TLS + "proceed"
@@ -120,4 +121,4 @@ def talk_stream(facts, secure):
         stream.close()
         raise Ended("starttls_refused")
     facts["starttls_injected"] = stream.slipped_in()
-    ask_inside(facts, secure(sock), namespace)
+    ask_inside(facts, secure(sock), party)
