@@ -9,3 +9,4 @@ mod servers;
 mod tarpit;
 mod usage;
 mod world;
+mod zmap;
