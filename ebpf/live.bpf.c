@@ -16,7 +16,7 @@ _Static_assert(__builtin_offsetof(struct starling_ring, taken) == 128, "taken");
 _Static_assert(__builtin_offsetof(struct starling_ring, thread) == 192, "thread");
 _Static_assert(__builtin_offsetof(struct starling_ring, refused) == 208, "refused");
 _Static_assert(__builtin_offsetof(struct starling_ring, probes) == 256, "probes");
-_Static_assert(sizeof(struct starling_ring) == 256 + 16 * 65536, "ring");
+_Static_assert(sizeof(struct starling_ring) == 256 + 20 * 65536, "ring");
 _Static_assert(sizeof(struct starling_template) == 136, "template");
 
 #define INLINE static inline __attribute__((always_inline))
@@ -95,7 +95,7 @@ int starling_send(struct xdp_md *context)
 	struct starling_ring *at = starling_ring();
 	__u8 *frame = (__u8 *)(long)context->data;
 	const __u8 *end = (const __u8 *)(long)context->data_end;
-	__u32 length;
+	__u32 length, clock;
 	__u64 next;
 	int action;
 
@@ -109,6 +109,9 @@ int starling_send(struct xdp_md *context)
 
 	next = at->next;
 	starling_write(frame, length, from, &at->probes[next % STARLING_RING_SIZE]);
+	clock = from->clock;
+	if (clock && clock + 4 <= length)
+		*(__u32 *)(frame + clock) = at->clocks[next % STARLING_RING_SIZE];
 	next += 1;
 	at->next = next;
 	if (next % STARLING_RING_STEP == 0)

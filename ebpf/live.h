@@ -20,7 +20,7 @@
 struct starling_template {
 	__u8 frame[STARLING_FRAME_MAX];
 	__u32 length;
-	__u32 reserved;
+	__u32 clock; /* where in the frame four bytes of clock stand, that vary as well; 0 if they do not */
 };
 
 /* What varies, as it stands in the frame. The IPv4 identification is the sequence number's halves, xored. */
@@ -54,6 +54,7 @@ struct starling_ring {
 	__u64 thread_line[5];
 
 	struct starling_probe probes[STARLING_RING_SIZE];
+	__u32 clocks[STARLING_RING_SIZE]; /* of the same probes */
 };
 
 #endif

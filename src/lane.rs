@@ -45,6 +45,11 @@ impl Probes for Due<'_> {
     }
 
     #[inline]
+    fn clock(&self) -> [u8; 4] {
+        self.engine.template().stamped()
+    }
+
+    #[inline]
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
         self.engine.template().write_finished(facts, buffer)
     }

@@ -7,7 +7,7 @@ use starling::dialogue::Identity;
 use starling::lane::step;
 use starling::nic::{FRAME_CAPACITY, FrameIo, NicCounters, ProbeFacts, Probes};
 use starling::scan::conversation::Limits;
-use starling::scan::engine::{Config, Engine};
+use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::Context;
 use starling::targets::Space;
 use starling::targets::cidr::AddressSet;
@@ -15,6 +15,7 @@ use starling::targets::permute::Permutation;
 use starling::targets::ports;
 use starling::tls;
 use starling::wire::emit::{Outgoing, segment as emit};
+use starling::wire::probe::OptionSet;
 use starling::wire::{Tuple, flags};
 use std::io;
 use std::sync::Arc;
@@ -117,11 +118,14 @@ fn engine() -> Engine {
         rate: None,
         cooldown: Duration::from_secs(1),
         connections_max: 10_000,
+        answers: Answers::default(),
+        options: OptionSet::default(),
+        answered: Arc::default(),
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: Arc::default(),
     };
-    let identity = Identity { ehlo: "[10.77.0.2]".into() };
+    let identity = Identity { ehlo: "[10.77.0.2]".into(), contact: None };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
 }
 

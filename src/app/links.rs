@@ -4,7 +4,7 @@ use crate::app::interface::Interface;
 use crate::app::scan::{Plan, Way};
 use crate::base::keyed::Key;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, BoundMode, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
+use crate::nic::xdp::{Bind, BoundMode, Constant, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
 use crate::wire::probe::Template;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
@@ -58,7 +58,9 @@ impl Links {
         let interface = &way.interface;
         let lanes = lanes(plan.lanes, interface, cpus().len())?;
         // The program first: it refuses an occupied interface before anything else is touched.
-        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        let mut config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        config.flags |= if plan.answers.rst { contract::FORWARD_CLOSED } else { 0 };
+        config.flags |= if plan.answers.icmp { contract::FORWARD_ICMP } else { 0 };
         let mut program = Program::attach(&interface.name, plan.mode, config)?;
         let mut queues: Vec<Vec<Socket>> = Vec::new();
         queues.resize_with(lanes, Vec::new);
@@ -148,10 +150,12 @@ fn choose(plan: &Plan, way: &Way, queues: &[Vec<Socket>]) -> Result<(Path, Vec<O
 }
 
 fn live(plan: &Plan, way: &Way, queues: &[Vec<Socket>]) -> Result<Vec<Option<Live>>, Error> {
-    let template = Template::new(&way.link, way.source.into());
+    // The clock's beginning is the engine's own affair: it comes with each probe.
+    let template = Template::with_options(&way.link, way.source.into(), plan.options, Key([0, 0]));
+    let constant = Constant { frame: template.frame(), clock: template.clock() };
     // What waits to be sent can be answered after the table is called full: a sixteenth of it is kept for that.
-    let ahead = plan.connections_max / queues.len() / 16;
-    queues.iter().map(|_| Live::open(&way.interface.name, template.frame(), ahead).map(Some)).collect()
+    let ahead = if plan.answers.probe_only { usize::MAX } else { plan.connections_max / queues.len() / 16 };
+    queues.iter().map(|_| Live::open(&way.interface.name, constant, ahead).map(Some)).collect()
 }
 
 #[cfg(test)]

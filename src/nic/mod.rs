@@ -60,6 +60,9 @@ pub trait Probes {
     /// The facts of the next one, or `None` when none is due.
     fn next(&mut self) -> Option<ProbeFacts>;
 
+    /// The clock in the probes given since the last call, as it stands in the frame; of no meaning if they have none.
+    fn clock(&self) -> [u8; 4];
+
     /// Writes the frame of a probe into `buffer` and returns its length.
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize;
 }

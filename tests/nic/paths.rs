@@ -1,13 +1,13 @@
 //! The ways that probes take: each one arrives once and as it should be, by whatever way, and the account says so.
 
-use crate::frames::config;
+use crate::frames::{KEY, config};
 use crate::world::{FAR, FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC, Packets, World, run};
 use crate::{PATIENCE, child, line, packets, refusal};
 use starling::app::interface::Interface;
-use starling::nic::xdp::{Bind, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
+use starling::nic::xdp::{Bind, Constant, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
 use starling::nic::{FrameIo, NicCounters, ProbeFacts, Probes};
 use starling::wire::Link;
-use starling::wire::probe::{Facts, Template};
+use starling::wire::probe::{Facts, OptionSet, Template};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,8 +15,18 @@ use std::time::{Duration, Instant};
 /// Targets are 10.0.0.0 and what follows.
 const FIRST: u32 = 0x0a00_0000;
 
-fn template() -> Template {
-    Template::new(&Link { source: NEAR_MAC, destination: FAR_MAC }, u32::from_be_bytes(NEAR_ADDRESS))
+fn template(options: OptionSet) -> Template {
+    let link = Link { source: NEAR_MAC, destination: FAR_MAC };
+    Template::with_options(&link, u32::from_be_bytes(NEAR_ADDRESS), options, KEY)
+}
+
+fn constant(template: &Template) -> Constant<'_> {
+    Constant { frame: template.frame(), clock: template.clock() }
+}
+
+/// When probe `number` is made: several share a time, as in a round of a lane.
+fn made_at(number: u32) -> starling::base::Instant {
+    starling::base::Instant::from_nanos(u64::from(number / 16) * 50_000)
 }
 
 fn facts(number: u32) -> Facts {
@@ -33,7 +43,11 @@ struct Numbered {
 
 impl Numbered {
     fn new(count: u32) -> Self {
-        Self { template: template(), next: 0, end: count }
+        Self::with_options(count, OptionSet::Smallest)
+    }
+
+    fn with_options(count: u32, options: OptionSet) -> Self {
+        Self { template: template(options), next: 0, end: count }
     }
 }
 
@@ -41,7 +55,12 @@ impl Probes for Numbered {
     fn next(&mut self) -> Option<ProbeFacts> {
         let number = (self.next < self.end).then_some(self.next)?;
         self.next += 1;
+        self.template.stamp(made_at(number));
         Some(self.template.finish(&facts(number)))
+    }
+
+    fn clock(&self) -> [u8; 4] {
+        self.template.stamped()
     }
 
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
@@ -51,13 +70,14 @@ impl Probes for Numbered {
 
 /// How often each target was probed, from what arrives at the far end; every frame must be a probe as `wire` writes it.
 struct Arrivals {
+    template: Template,
     counts: Vec<u8>,
     others: usize,
 }
 
 impl Arrivals {
-    fn new(targets: u32) -> Self {
-        Self { counts: vec![0; targets as usize], others: 0 }
+    fn new(targets: u32, options: OptionSet) -> Self {
+        Self { template: template(options), counts: vec![0; targets as usize], others: 0 }
     }
 
     fn take(&mut self, frame: &[u8]) {
@@ -67,8 +87,8 @@ impl Arrivals {
         }
         let number = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]) - FIRST;
         let mut expected = [0; 128];
-        let template = template();
-        let length = template.write(&facts(number), &mut expected);
+        self.template.stamp(made_at(number));
+        let length = self.template.write(&facts(number), &mut expected);
         assert_eq!(frame, &expected[..length], "probe {number}");
         self.counts[number as usize] += 1;
     }
@@ -88,9 +108,13 @@ impl Arrivals {
 
 /// A lane's link with the program on the interface, which native transmission needs on many drivers.
 fn lane(live: bool, ahead: usize) -> (Queues, Program) {
+    lane_of(&template(OptionSet::Smallest), live, ahead)
+}
+
+fn lane_of(template: &Template, live: bool, ahead: usize) -> (Queues, Program) {
     let program = Program::attach(NEAR, Mode::Native, config()).unwrap();
     let socket = Socket::open(NEAR, 0, SocketOptions { bind: Bind::Copy, ..SocketOptions::default() }).unwrap();
-    let live = live.then(|| Live::open(NEAR, template().frame(), ahead).unwrap());
+    let live = live.then(|| Live::open(NEAR, constant(template), ahead).unwrap());
     let mut queues = Queues::new(vec![socket], live);
     queues.start().unwrap();
     (queues, program)
@@ -114,13 +138,13 @@ fn settle(io: &mut Queues) -> NicCounters {
 }
 
 /// Sends `count` probes, slowly enough for a packet socket to see every one.
-fn send_all(live: bool, count: u32) -> (Arrivals, NicCounters) {
+fn send_all(live: bool, count: u32, options: OptionSet) -> (Arrivals, NicCounters) {
     let world = World::new(1);
     world.take_redirected();
     let far = world.far(|| packets(FAR));
     world.near(|| {
-        let (mut io, _program) = lane(live, 256);
-        let (mut probes, mut arrivals) = (Numbered::new(count), Arrivals::new(count));
+        let (mut io, _program) = lane_of(&template(options), live, 256);
+        let (mut probes, mut arrivals) = (Numbered::with_options(count, options), Arrivals::new(count, options));
         let give_up = Instant::now() + PATIENCE;
         while probes.next < count {
             assert!(Instant::now() < give_up, "{:?}", io.counters());
@@ -135,18 +159,23 @@ fn send_all(live: bool, count: u32) -> (Arrivals, NicCounters) {
 
 #[test]
 fn every_probe_arrives_once_by_copy() {
-    let (arrivals, counters) = send_all(false, 20_000);
-    assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 0));
-    assert_eq!((counters.tx_frames, counters.tx_completed, counters.live_probes), (20_000, 20_000, 0));
+    for options in [OptionSet::Smallest, OptionSet::Bsd] {
+        let (arrivals, counters) = send_all(false, 20_000, options);
+        assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 0));
+        assert_eq!((counters.tx_frames, counters.tx_completed, counters.live_probes), (20_000, 20_000, 0));
+    }
 }
 
 #[test]
 fn every_probe_arrives_once_by_live_frames() {
-    let (arrivals, counters) = send_all(true, 20_000);
-    assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 1), "one frame of no type is the trial");
-    let live = (counters.live_probes, counters.live_sent, counters.live_refused, counters.live_lost);
-    assert_eq!(live, (20_000, 20_000, 0, 0));
-    assert_eq!(counters.tx_frames, 0);
+    for options in [OptionSet::Smallest, OptionSet::Windows, OptionSet::Linux, OptionSet::Bsd] {
+        let (arrivals, counters) = send_all(true, 20_000, options);
+        assert_eq!(arrivals.once_and_more(), (20_000 - counters.live_refused as usize, 0));
+        assert_eq!(arrivals.others, 1, "one frame of no type is the trial");
+        assert_eq!((counters.live_probes, counters.live_lost, counters.tx_frames), (20_000, 0, 0));
+        assert_eq!(counters.live_sent + counters.live_refused, 20_000);
+        assert!(counters.live_refused < 1_000, "{counters:?}");
+    }
 }
 
 /// What is refused by the driver is counted, and nothing else is missing.
@@ -204,14 +233,15 @@ fn a_driver_that_refuses_slows_the_lane_down() {
 fn a_driver_that_takes_no_redirected_frames_is_said_so() {
     let world = World::new(1);
     world.near(|| {
+        let template = template(OptionSet::Smallest);
         let _program = Program::attach(NEAR, Mode::Native, config()).unwrap();
-        let error = refusal(Live::open(NEAR, template().frame(), 256));
+        let error = refusal(Live::open(NEAR, constant(&template), 256));
         assert!(matches!(error, Error::NoLive { .. }), "{error}");
         let text = line(&error);
         assert!(text.contains("other end") && text.contains("--tx copy"), "{text}");
-        let error = refusal(Live::open("lo", template().frame(), 256));
+        let error = refusal(Live::open("lo", constant(&template), 256));
         assert!(line(&error).contains("ndo_xdp_xmit"), "{error}");
-        let error = refusal(Live::open("st-none", template().frame(), 256));
+        let error = refusal(Live::open("st-none", constant(&template), 256));
         assert!(matches!(error, Error::NoInterface { .. }), "{error}");
     });
 }

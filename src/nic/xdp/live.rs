@@ -57,13 +57,22 @@ const NAP: Duration = Duration::from_millis(100);
 /// IEEE 802 local experimental EtherType 1: of no meaning to anybody.
 const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
 
+/// The constant part of every probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Constant<'a> {
+    /// Its frame: Ethernet, IPv4 without options, TCP.
+    pub frame: &'a [u8],
+    /// Where in it a clock of four bytes stands, if it has one, that varies as well.
+    pub clock: Option<usize>,
+}
+
 /// `struct starling_template`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Template {
     frame: [u8; FRAME_MAX],
     length: u32,
-    reserved: u32,
+    clock: u32,
 }
 const _: () = assert!(size_of::<Template>() == FRAME_MAX + 8);
 
@@ -76,6 +85,7 @@ pub struct Live {
     mapping: Arc<Mapping>,
     /// Most probes in the ring.
     ahead: usize,
+    has_clock: bool,
     throttle: Throttle,
     began: Instant,
     shared: Arc<Shared>,
@@ -103,19 +113,22 @@ impl Live {
     ///
     /// # Errors
     /// [`Error::NoLive`] says why not; the others name their next step.
-    pub fn open(interface: &str, template: &[u8], ahead: usize) -> Result<Self, Error> {
+    pub fn open(interface: &str, template: Constant<'_>, ahead: usize) -> Result<Self, Error> {
         let refused = |reason: String| Error::NoLive { interface: interface.to_owned(), reason };
-        if !(FRAME_MIN..=FRAME_MAX).contains(&template.len()) {
-            return Err(refused(format!("a probe of {} bytes does not fit", template.len())));
+        let length = template.frame.len();
+        let clock_fits = template.clock.is_none_or(|at| (FRAME_MIN..=length.saturating_sub(4)).contains(&at));
+        if !(FRAME_MIN..=FRAME_MAX).contains(&length) || !clock_fits {
+            return Err(refused(format!("a probe of {length} bytes does not fit")));
         }
         let index = link(interface)?.header.index;
         let sender = Sender::load(index, template).map_err(|error| error.named(interface))?;
         let mapping = Arc::clone(&sender.mapping);
-        sender.try_frame(template).map_err(refused)?;
+        sender.try_frame(template.frame).map_err(refused)?;
         Ok(Self {
             ring: Ring::new(Arc::clone(&mapping)),
             mapping,
             ahead: ahead.clamp(256, SIZE),
+            has_clock: template.clock.is_some(),
             throttle: Throttle::default(),
             began: Instant::now(),
             shared: Arc::default(),
@@ -142,7 +155,7 @@ impl Live {
         let mut count = 0;
         while count < room {
             let Some(probe) = probes.next() else { break };
-            self.ring.push(probe);
+            self.ring.push(probe, self.has_clock.then(|| probes.clock()));
             count += 1;
         }
         if count > 0 {
@@ -251,10 +264,13 @@ fn because(what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 impl Sender {
-    fn load(index: u32, template: &[u8]) -> Result<Self, Failure> {
-        let mut constant = Template { frame: [0; FRAME_MAX], length: 0, reserved: 0 };
-        constant.frame[..template.len()].copy_from_slice(template);
-        constant.length = u32::try_from(template.len()).unwrap_or(0);
+    /// The caller has seen that the template fits.
+    #[expect(clippy::cast_possible_truncation, reason = "at most FRAME_MAX")]
+    fn load(index: u32, template: Constant<'_>) -> Result<Self, Failure> {
+        let length = template.frame.len();
+        let mut constant =
+            Template { frame: [0; FRAME_MAX], length: length as u32, clock: template.clock.unwrap_or(0) as u32 };
+        constant.frame[..length].copy_from_slice(template.frame);
         let mut ebpf = EbpfLoader::new()
             .btf(None)
             .override_global(TEMPLATE, &constant, true)
@@ -276,7 +292,13 @@ impl Sender {
         let id = tracing.attach(TRACEPOINT).map_err(|error| because("the tracepoint xdp_devmap_xmit", &error))?;
         let counting = tracing.take_link(id).map_err(|error| because("the tracepoint's link", &error))?;
         let kept = keep(xdp(&mut ebpf, SEND)?);
-        Ok(Self { ebpf, mapping: Arc::new(mapping), template: template.to_vec(), kept, _counting: counting.into() })
+        Ok(Self {
+            ebpf,
+            mapping: Arc::new(mapping),
+            template: template.frame.to_vec(),
+            kept,
+            _counting: counting.into(),
+        })
     }
 
     /// Has the driver send one frame, by the way that probes will take.

@@ -17,7 +17,7 @@ mod socket;
 mod sys;
 mod throttle;
 
-pub use live::Live;
+pub use live::{Constant, Live};
 pub use options::{Bind, SocketOptions};
 pub use program::{Mode, Program, VerdictCounts};
 pub use queues::Queues;

@@ -34,6 +34,7 @@ pub(super) struct Layout {
     refused: AtomicU64,
     thread_line: [u64; 5],
     probes: [UnsafeCell<ProbeFacts>; SIZE],
+    clocks: [UnsafeCell<[u8; 4]>; SIZE],
 }
 
 /// What became of the probes, as counts since the beginning.
@@ -145,13 +146,18 @@ impl Ring {
 
     /// Puts a probe into place; there must be room.
     #[inline]
-    pub(super) fn push(&mut self, probe: ProbeFacts) {
+    pub(super) fn push(&mut self, probe: ProbeFacts, clock: Option<[u8; 4]>) {
         assert!(self.made - self.taken < SIZE as u64, "the ring is full");
         #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
-        let place = &self.mapping.layout().probes[(self.made % SIZE as u64) as usize];
+        let at = (self.made % SIZE as u64) as usize;
+        let layout = self.mapping.layout();
         // SAFETY: `taken`, read with Acquire, says that the program is done with the place, and `made` does not
         // yet count it; this is the only writing end.
-        unsafe { *place.get() = probe };
+        unsafe { *layout.probes[at].get() = probe };
+        if let Some(clock) = clock {
+            // SAFETY: as above.
+            unsafe { *layout.clocks[at].get() = clock };
+        }
         self.made += 1;
     }
 
@@ -176,6 +182,7 @@ mod tests {
         assert_eq!(offset_of!(Layout, thread), 192);
         assert_eq!(offset_of!(Layout, refused), 208);
         assert_eq!(offset_of!(Layout, probes), 256);
-        assert_eq!(size_of::<Layout>(), 256 + 16 * SIZE);
+        assert_eq!(offset_of!(Layout, clocks), 256 + 16 * SIZE);
+        assert_eq!(size_of::<Layout>(), 256 + 20 * SIZE);
     }
 }
