@@ -8,6 +8,7 @@ mod dialogue;
 
 use crate::base::Instant;
 use crate::dialogue::line::text;
+use crate::dialogue::software::{Software, software};
 use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
@@ -336,6 +337,11 @@ impl Session {
     /// What the dialogue found; `None` where nothing is said.
     pub fn findings(&self) -> Option<&Findings> {
         self.dialogue.findings()
+    }
+
+    /// The software that the server says it is.
+    pub fn software(&self) -> Option<Software> {
+        self.findings().and_then(software)
     }
 
     /// What TLS showed; `None` if it was not begun.

@@ -2,6 +2,7 @@
 
 use crate::dialogue::imap::{Imap, ImapSpeaker};
 use crate::dialogue::irc::{Irc, IrcSpeaker};
+use crate::dialogue::managesieve::{ManageSieve, ManageSieveSpeaker};
 use crate::dialogue::pop3::{Pop3, Pop3Speaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
 use crate::dialogue::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start};
@@ -76,4 +77,5 @@ dialogues! {
     Imap: Imap by Imap::new, ImapSpeaker;
     Pop3: Pop3 by Pop3::new, Pop3Speaker;
     Irc: Irc by Irc::new, IrcSpeaker;
+    ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
 }
