@@ -8,9 +8,11 @@ use crate::app::privileges;
 use crate::app::simulate;
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
+pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
 use crate::output::dataset::Dataset;
@@ -59,6 +61,8 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
@@ -83,6 +87,8 @@ pub struct Plan {
     pub bind: Bind,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
+    /// What XMPP streams are asked for where the server's name is unknown.
+    pub xmpp_to: XmppTo,
     /// Who runs the scan; said where a protocol has room for it.
     pub contact: Option<String>,
     /// The dataset's folder.
@@ -166,7 +172,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -325,7 +331,13 @@ impl Lanes {
             let published = Published::default();
             let lane = Lane {
                 io,
-                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                engine: Engine::new(
+                    config,
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
+                    clock.now(),
+                ),
                 clock,
                 control: Arc::clone(control),
                 published: published.clone(),

@@ -223,18 +223,20 @@ fn mode_name(socket: &Socket) -> &'static str {
 
 fn config_json(plan: &Plan) -> Value {
     let services: Vec<String> =
-        plan.space.services().iter().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
+        plan.space.services().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
     json!({
         "asked": plan.described,
         "services": services,
         "addresses": plan.space.addresses().len(),
         "targets": plan.space.size(),
+        "loaded": plan.loaded.manifest,
         "targets_max": (plan.targets_max != u64::MAX).then_some(plan.targets_max),
         "seed": plan.seed,
         "shard": plan.shard.0,
         "shards": plan.shard.1,
         "rate": plan.rate,
         "cooldown_secs": plan.cooldown.as_secs_f64(),
+        "xmpp_to": plan.xmpp_to.name(),
         "source_port_first": plan.ports.first,
         "source_port_last": plan.ports.last,
         "connections_max": plan.connections_max,

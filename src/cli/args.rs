@@ -1,5 +1,6 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::targets::ports;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -40,25 +41,27 @@ pub struct Scan {
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number; a protocol on another port as in smtp:2525; study for all
-    /// fourteen ports of the study, which are those below but managesieve. Known are
-    /// smtp (25), smtps (465), submission (587), imap (143), imaps (993), pop3 (110), pop3s (995), irc (6667), ircs
-    /// (6697), xmpp-client (5222), xmpps-client (5223), xmpp-server (5269), xmpps-server (5270), https (443), managesieve
-    /// (4190).
-    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    /// Ports.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS", help = ports_help())]
     pub ports: Option<String>,
 
     /// Folder of the dataset; it must not exist, or be empty.
     #[arg(short = 'o', long = "output", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
-    /// File of prefixes to scan, one a line, # comments.
+    /// File of prefixes, addresses and host names to scan, one a line, # comments; together with those named here.
     #[arg(short = 'w', long, value_name = "FILE")]
     pub allowlist_file: Option<PathBuf>,
 
-    /// File of prefixes never to probe, one a line, # comments.
+    /// File of prefixes, addresses and host names never to probe, likewise. It wins over everything else. SIGHUP makes
+    /// a running scan read it again.
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
+
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
+    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    #[arg(short = 'I', long, value_name = "FILE")]
+    pub list_of_ips_file: Option<PathBuf>,
 
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
@@ -155,6 +158,10 @@ pub struct Scan {
     #[arg(long, value_name = "NAME")]
     pub ehlo: Option<String>,
 
+    /// What an XMPP server without a known name is asked for in `to`; docs/XMPP.md says what servers answer.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
+    pub xmpp_to: XmppTo,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
@@ -167,6 +174,25 @@ pub struct Scan {
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// What stands for the name of an XMPP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XmppTo {
+    /// No `to`.
+    None,
+    /// An empty `to`.
+    Empty,
+    /// Its address.
+    Address,
+}
+
+fn ports_help() -> String {
+    format!(
+        "Ports, by name or number; study is the study's fourteen; a protocol on another port as in smtp:2525. Known \
+         are {}",
+        ports::known()
+    )
 }
 
 /// Where the XDP program runs.

@@ -5,6 +5,7 @@ use crate::dialogue::irc::{Irc, IrcSpeaker};
 use crate::dialogue::managesieve::{ManageSieve, ManageSieveSpeaker};
 use crate::dialogue::pop3::{Pop3, Pop3Speaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
+use crate::dialogue::xmpp::{Xmpp, XmppSpeaker};
 use crate::dialogue::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start};
 use crate::targets::ports::Family;
 
@@ -22,7 +23,7 @@ macro_rules! dialogues {
             pub(super) fn new(family: Family, start: Start) -> Self {
                 match family {
                     $(Family::$family => Self::$family($new(start)),)*
-                    _ => Self::Silent,
+                    Family::Silent => Self::Silent,
                 }
             }
 
@@ -78,4 +79,6 @@ dialogues! {
     Pop3: Pop3 by Pop3::new, Pop3Speaker;
     Irc: Irc by Irc::new, IrcSpeaker;
     ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
+    XmppClient: Xmpp by Xmpp::client, XmppSpeaker;
+    XmppServer: Xmpp by Xmpp::server, XmppSpeaker;
 }

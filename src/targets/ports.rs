@@ -151,7 +151,8 @@ pub enum PortError {
     Empty,
 }
 
-fn known() -> String {
+/// Every protocol with its port, in words.
+pub fn known() -> String {
     let names: Vec<String> = Protocol::ALL.iter().map(|p| format!("{p} ({})", p.port())).collect();
     names.join(", ")
 }
