@@ -8,6 +8,7 @@ mod dialogue;
 
 use crate::base::Instant;
 use crate::dialogue::line::text;
+use crate::dialogue::software::{Software, software};
 use crate::dialogue::xmpp::To;
 use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::Names;
@@ -366,6 +367,11 @@ impl Session {
     /// What the dialogue found; `None` where nothing is said.
     pub fn findings(&self) -> Option<&Findings> {
         self.dialogue.findings()
+    }
+
+    /// The software that the server says it is.
+    pub fn software(&self) -> Option<Software> {
+        self.findings().and_then(software)
     }
 
     /// What TLS showed; `None` if it was not begun.

@@ -12,7 +12,8 @@
 //! CAP; anything else ends the conversation.
 //!
 //! Messages address the client by its nickname once it has told it. From its first NICK, USER or PASS on nothing is
-//! kept of a message but capabilities and numerics; once it is registered (001) nothing is understood any more.
+//! kept of a message but capabilities and numerics; once it is registered (001) nothing is understood any more. A
+//! welcome to a client that has not introduced itself is believed as far as that nothing more is kept.
 
 use super::line::{Line, text, word};
 use super::talk::{Stage, Talk};
@@ -170,7 +171,8 @@ impl Irc {
             }
             b"CAP" if message.parameter(1).eq_ignore_ascii_case(b"LS") => self.listed(message, line),
             b"ERROR" => self.closing(line),
-            b"001" => self.talk.go_deaf(),
+            b"001" if self.introduced => self.talk.go_deaf(),
+            b"001" => self.introduced = true,
             b"670" if self.asked == Asked::StartTls => self.upgrade_reply(true, line, message),
             b"691" if self.asked == Asked::StartTls => self.upgrade_reply(false, line, message),
             b"410" | b"421" | b"451" | b"461" => self.refused_command(line, message),

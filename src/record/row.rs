@@ -96,6 +96,11 @@ table! {
         banner: Option<String>,
         /// Reply code of the greeting, where the protocol has numbers.
         banner_code: Option<u16>,
+        /// Server software as the banner (or POP3's and ManageSieve's `IMPLEMENTATION`) names it, by the table in
+        /// `src/dialogue/software.rs`. Absent if none of its names stands there: nothing is guessed.
+        software: Option<&'static str>,
+        /// Its version, as the banner tells it.
+        software_version: Option<String>,
         /// What the server said when it refused service: the line, or the condition (XMPP).
         refusal: Option<String>,
         /// The greeting has a timestamp for APOP (POP3: RFC 1939, section 7).

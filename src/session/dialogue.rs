@@ -2,6 +2,7 @@
 
 use crate::dialogue::imap::{Imap, ImapSpeaker};
 use crate::dialogue::irc::{Irc, IrcSpeaker};
+use crate::dialogue::managesieve::{ManageSieve, ManageSieveSpeaker};
 use crate::dialogue::pop3::{Pop3, Pop3Speaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
 use crate::dialogue::xmpp::{Xmpp, XmppSpeaker};
@@ -79,4 +80,5 @@ dialogues! {
     Irc: Irc by Irc::new, IrcSpeaker;
     XmppClient: Xmpp by Xmpp::client, XmppSpeaker;
     XmppServer: Xmpp by Xmpp::server, XmppSpeaker;
+    ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
 }

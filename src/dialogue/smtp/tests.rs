@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
+    play_whole,
 };
 use super::super::{Capabilities, Upgrade};
 use super::*;
@@ -633,6 +634,14 @@ static PHRASES: &[&[u8]] = &[
     b"0 ",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line {
+        "STARTTLS" => Ask::Upgrade,
+        "QUIT" => Ask::Goodbye,
+        _ => Ask::List,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -653,5 +662,6 @@ proptest! {
         let (findings, expect) = feed(Smtp::new(start), &SmtpSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Smtp::new(start), &SmtpSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Smtp::new(start), &SmtpSpeaker, &chunks, ask);
     }
 }

@@ -3,6 +3,7 @@
 
 mod imap;
 mod irc;
+mod managesieve;
 mod pop3;
 mod smtp;
 
@@ -92,6 +93,8 @@ struct Part {
     end: u8,
     /// Said as soon as it is connected to; may be nothing.
     greeting: fn(&Scene<'_>) -> String,
+    /// Said as soon as an upgrade has brought TLS; may be nothing.
+    upgraded: fn(&Scene<'_>) -> String,
     /// The reply to an utterance, line ends cut off.
     reply: fn(&Scene<'_>, &str) -> (String, Then),
     /// What these tell.
@@ -104,6 +107,7 @@ fn part(family: Family) -> Option<&'static Part> {
         Family::Imap => Some(&imap::PART),
         Family::Pop3 => Some(&pop3::PART),
         Family::Irc => Some(&irc::PART),
+        Family::ManageSieve => Some(&managesieve::PART),
         Family::XmppClient | Family::XmppServer | Family::Silent => None,
     }
 }
@@ -111,6 +115,11 @@ fn part(family: Family) -> Option<&'static Part> {
 /// Whether hosts can speak it.
 pub fn spoken(protocol: Protocol) -> bool {
     part(protocol.family()).is_some() || protocol.family() == Family::Silent
+}
+
+/// For a part that keeps silent.
+fn nothing(_: &Scene<'_>) -> String {
+    String::new()
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -268,6 +277,10 @@ impl Script {
                 Some(config) => ServerConnection::new(config).ok().map(Box::new),
                 None => server(self.newest_tls),
             };
+        }
+        let said = self.part().map(|part| (part.upgraded)(&self.scene())).unwrap_or_default();
+        if let Some(tls) = &mut self.tls {
+            let _ = tls.writer().write_all(said.as_bytes());
         }
     }
 
