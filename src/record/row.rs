@@ -7,7 +7,7 @@ use crate::table;
 pub type Sha256 = [u8; 32];
 
 table! {
-    /// A valid answer to a probe.
+    /// A valid answer to a probe: the first of its kind from a target.
     "hosts" pub struct Host {
         /// When the answer arrived.
         time: UtcMicros,
@@ -15,16 +15,33 @@ table! {
         ip: u32,
         /// TCP port that answered.
         port: u16,
-        /// Kind of answer: `syn_ack`.
+        /// Kind of answer: `syn_ack`; on request also `rst` (the port is closed) and `icmp` (an error that quotes the
+        /// probe).
         answer: &'static str,
         /// Time to live of the answer's IPv4 header as it arrived.
         ttl: u8,
-        /// Window field of the answer, unscaled.
-        window: u16,
+        /// Window field of the answer, unscaled. Absent for `icmp`.
+        window: Option<u16>,
         /// Maximum segment size option of the answer (RFC 9293, section 3.7.1).
         mss: Option<u16>,
+        /// Window scale option of the answer, as a shift count (RFC 7323, section 2). Only for probes that offered
+        /// it.
+        window_scale: Option<u8>,
+        /// The answer permits selective acknowledgements (RFC 2018). Only for probes that offered it. Absent for
+        /// `icmp`.
+        sack_permitted: Option<bool>,
         /// Our source port.
         source_port: u16,
+        /// From the probe to the answer, in microseconds, by the timestamp option (RFC 7323, section 3). Absent if
+        /// the probe had none or the answer did not echo it.
+        rtt_us: Option<u64>,
+        /// ICMP type of an `icmp` answer (RFC 792): 3 destination unreachable, 11 time exceeded.
+        icmp_type: Option<u8>,
+        /// ICMP code of an `icmp` answer.
+        icmp_code: Option<u8>,
+        /// Who sent the `icmp` answer, if not the target itself: a router or firewall, as a number in host order (the
+        /// views show it as text).
+        responder: Option<u32>,
     }
 }
 

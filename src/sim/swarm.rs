@@ -10,13 +10,14 @@ use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, UtcMicros};
 use crate::scan::conversation::Limits;
-use crate::scan::engine::Config;
+use crate::scan::engine::{Answers, Config};
 use crate::targets::Space;
 use crate::targets::cidr::{AddressSet, Range};
 use crate::targets::permute::Permutation;
 use crate::targets::ports::{self, Protocol, Security};
 use crate::tcp::cookie::PortRange;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -145,6 +146,9 @@ impl Swarm {
             limits: self.limits,
             clock: self.clock(),
             claims: Arc::default(),
+            answers: Answers::default(),
+            answered: Arc::default(),
+            options: OptionSet::default(),
         }
     }
 
