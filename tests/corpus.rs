@@ -114,6 +114,7 @@ replays! {
     imap: 5_000,
     smtp: 5_000,
     tls: 3_000,
+    xmpp: 5_000,
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod input;
 mod lines;
 pub mod smtp;
 pub mod tls;
+pub mod xmpp;
 
 /// A target's body.
 pub type Body = fn(&[u8]);
@@ -27,4 +28,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("imap", imap::run),
     ("smtp", smtp::run),
     ("tls", tls::run),
+    ("xmpp", xmpp::run),
 ];

@@ -5,6 +5,7 @@ mod imap;
 mod irc;
 mod pop3;
 mod smtp;
+mod xmpp;
 
 use crate::targets::ports::{Family, Protocol, Security};
 use rustls::crypto::aws_lc_rs;
@@ -104,13 +105,9 @@ fn part(family: Family) -> Option<&'static Part> {
         Family::Imap => Some(&imap::PART),
         Family::Pop3 => Some(&pop3::PART),
         Family::Irc => Some(&irc::PART),
-        Family::XmppClient | Family::XmppServer | Family::Silent => None,
+        Family::XmppClient | Family::XmppServer => Some(&xmpp::PART),
+        Family::Silent => None,
     }
-}
-
-/// Whether hosts can speak it.
-pub fn spoken(protocol: Protocol) -> bool {
-    part(protocol.family()).is_some() || protocol.family() == Family::Silent
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -183,7 +180,7 @@ impl Script {
     pub fn greet(&mut self, out: &mut Vec<u8>) {
         let Some(part) = self.part().filter(|_| !self.nonsense) else { return };
         let greeting = (part.greeting)(&self.scene());
-        self.closing = self.manner == Manner::Busy;
+        self.closing = self.manner == Manner::Busy && !greeting.is_empty();
         match &mut self.tls {
             Some(tls) => {
                 // The buffer of a new connection takes a line.
