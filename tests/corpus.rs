@@ -117,6 +117,7 @@ replays! {
     pop3: 5_000,
     smtp: 5_000,
     tls: 3_000,
+    xmpp: 5_000,
 }
 
 #[test]

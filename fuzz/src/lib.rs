@@ -29,4 +29,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
     ("tls", tls::run),
+    ("xmpp", dialogues::xmpp),
 ];
