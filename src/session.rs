@@ -10,25 +10,35 @@ use crate::base::Instant;
 use crate::dialogue::line::text;
 use crate::dialogue::xmpp::To;
 use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
+use crate::targets::Names;
 use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
 use dialogue::Dialogue;
+use std::sync::Arc;
 
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
 pub struct Context {
     tls: tls::Client,
     identity: Identity,
+    names: Arc<Names>,
     xmpp_to: To,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity, xmpp_to: To::default() }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default() }
+    }
+
+    /// The same, with servers called by `names`.
+    #[must_use]
+    pub fn with_names(self, names: Arc<Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// The same, but XMPP streams are asked for `to` where the server's name is unknown.
+    #[must_use]
     pub fn with_xmpp_to(self, to: To) -> Self {
         Self { xmpp_to: to, ..self }
     }
@@ -220,7 +230,7 @@ pub struct Session {
     dialogue: Dialogue,
     tls: Option<Box<tls::Session>>,
     address: u32,
-    alpn: tls::Alpn,
+    port: u16,
     inside_tls: bool,
     finished: bool,
     first_flight: FirstFlight,
@@ -243,25 +253,25 @@ pub struct Times {
 }
 
 impl Session {
-    /// A conversation in `protocol` with the server at `address`; what is to be sent at once goes to `out`.
-    pub fn open(context: &Context, protocol: Protocol, address: u32, now: Instant, out: &mut Vec<u8>) -> Self {
+    /// A conversation in `protocol` with the server at an address (in host order) and port; what is to be sent at
+    /// once goes to `out`.
+    pub fn open(
+        context: &Context,
+        protocol: Protocol,
+        (address, port): (u32, u16),
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Self {
         let start = match protocol.security() {
             Security::Upgrade => Start::Clear,
             Security::Direct => Start::InsideTls,
         };
         let dialogue = Dialogue::new(protocol.family(), start);
-        // After an upgrade everybody knows what is spoken.
-        let alpn = match (start, protocol.family()) {
-            (Start::InsideTls, Family::Silent) => tls::Alpn::Web,
-            (Start::InsideTls, Family::XmppClient) => tls::Alpn::XmppClient,
-            (Start::InsideTls, Family::XmppServer) => tls::Alpn::XmppServer,
-            _ => tls::Alpn::None,
-        };
         let mut session = Self {
             dialogue,
             tls: None,
             address,
-            alpn,
+            port,
             inside_tls: false,
             finished: false,
             first_flight: FirstFlight::Awaited,
@@ -271,7 +281,14 @@ impl Session {
             tls_done_at: Instant::FAR_FUTURE,
         };
         if start == Start::InsideTls {
-            session.start_tls(context, now, out);
+            // Where TLS comes first only its hello can say what is spoken; after an upgrade everybody knows.
+            let alpn = match protocol.family() {
+                Family::Silent => tls::Alpn::Web,
+                Family::XmppClient => tls::Alpn::XmppClient,
+                Family::XmppServer => tls::Alpn::XmppServer,
+                _ => tls::Alpn::None,
+            };
+            session.start_tls(context, now, alpn, out);
         }
         session.converse(context, now, out);
         session
@@ -434,9 +451,14 @@ impl Session {
         }
     }
 
-    fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
+    /// The server's name, if one is known. It is looked up each time: a connection has no room to keep it.
+    fn name<'a>(&self, context: &'a Context) -> Option<&'a str> {
+        context.names.get(self.address, self.port)
+    }
+
+    fn start_tls(&mut self, context: &Context, now: Instant, alpn: tls::Alpn, out: &mut Vec<u8>) {
         self.tls_started_at = now;
-        match tls::Session::start(&context.tls, self.address, self.alpn, out) {
+        match tls::Session::start(&context.tls, self.address, self.name(context), alpn, out) {
             Ok(tls) => self.tls = Some(Box::new(tls)),
             Err(error) => {
                 self.local_error = Some(error.to_string().into());
@@ -465,7 +487,8 @@ impl Session {
         if self.finished || (self.tls.is_some() && !self.inside_tls) {
             return;
         }
-        let call = Call { identity: &context.identity, name: None, address: self.address, xmpp_to: context.xmpp_to };
+        let (name, xmpp_to) = (self.name(context), context.xmpp_to);
+        let call = Call { identity: &context.identity, name, address: self.address, xmpp_to };
         loop {
             match self.dialogue.next(&call) {
                 Next::Wait => return,
@@ -476,7 +499,7 @@ impl Session {
                         None => out.extend_from_slice(&line),
                     }
                 }
-                Next::StartTls => return self.start_tls(context, now, out),
+                Next::StartTls => return self.start_tls(context, now, tls::Alpn::None, out),
                 Next::Close => {
                     self.finished = true;
                     if let Some(tls) = self.tls.as_mut() {

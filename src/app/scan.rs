@@ -8,6 +8,7 @@ use crate::app::privileges;
 use crate::app::simulate;
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
@@ -169,7 +172,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -330,7 +333,9 @@ impl Lanes {
                 io,
                 engine: Engine::new(
                     config,
-                    Context::new(tls, identity.clone()).with_xmpp_to(plan.xmpp_to),
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
                     clock.now(),
                 ),
                 clock,

@@ -146,8 +146,7 @@ impl Checker {
         };
         let target = (segment.destination, segment.destination_port);
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
-        let planned = self.space.addresses().contains(target.0)
-            && self.space.services().iter().any(|service| service.port == target.1);
+        let planned = self.space.contains(target.0, target.1);
         if !planned || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
         }
