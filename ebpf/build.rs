@@ -26,10 +26,13 @@ fn build() -> Result<(), String> {
     let headers = format!("-I/usr/include/{}-linux-gnu", variable("CARGO_CFG_TARGET_ARCH")?);
     let program = |name: &str| {
         let mut builder = SkeletonBuilder::new();
-        builder
-            .source(format!("ebpf/{name}.bpf.c"))
-            .obj(out.join(format!("{name}.bpf.o")))
-            .clang_args([headers.as_str(), "-mcpu=v3", "-Wall", "-Wextra", "-Werror"]);
+        builder.source(format!("ebpf/{name}.bpf.c")).obj(out.join(format!("{name}.bpf.o"))).clang_args([
+            headers.as_str(),
+            "-mcpu=v3",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]);
         builder
     };
     program("starling").build_and_generate(out.join("starling.skel.rs")).map_err(|error| format!("{error:#}"))?;

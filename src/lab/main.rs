@@ -3,7 +3,6 @@
 //! An XDP program answers SYNs at driver speed; what each target does follows from a keyed hash and from the
 //! rates of its port, so what is due is known exactly without having seen a packet. No packet leaves the two
 //! network namespaces, which end with the program.
-#![allow(clippy::disallowed_methods, reason = "the lab is no part of the engine")]
 
 mod model;
 mod network;
@@ -77,6 +76,10 @@ struct Run {
     #[command(flatten)]
     space: Space,
 
+    /// Answer on this interface of the current namespace, whose other end is somebody else's, and make nothing.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["queues", "scanner", "pass"])]
+    interface: Option<String>,
+
     /// Queues of either interface.
     #[arg(long, value_name = "N", default_value_t = 1)]
     queues: u32,
@@ -110,7 +113,7 @@ struct Run {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// Command and arguments.
+    /// Command and arguments. It finds the name of the world's namespace in LAB_WORLD.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }

@@ -57,12 +57,11 @@ impl World {
     }
 
     fn hash(&self, address: u32, port: u16) -> u64 {
-        mix((u64::from(address) | u64::from(port) << 32).wrapping_add(self.key))
+        mix((u64::from(address) | (u64::from(port) << 32)).wrapping_add(self.key))
     }
 
     /// What the target does.
     pub(crate) fn verdict(&self, address: u32, port: u16) -> Verdict {
-        #[expect(clippy::cast_possible_truncation, reason = "31 bits are left")]
         let draw = (self.hash(address, port) >> 33) as u32;
         self.rates.of(port).verdict(draw)
     }
@@ -71,7 +70,8 @@ impl World {
     pub(crate) fn tally(&self) -> Tally {
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let parts: Vec<Tally> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|part| scope.spawn(move || self.tally_part(part, threads))).collect();
+            let workers: Vec<_> =
+                (0..threads).map(|part| scope.spawn(move || self.tally_part(part, threads))).collect();
             workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
         });
         let mut all = Tally::default();
@@ -86,8 +86,8 @@ impl World {
         for &port in &self.ports {
             let rule = self.rates.of(port);
             for offset in from..to {
-                let hash = mix((u64::from(self.addresses.0) + offset | u64::from(port) << 32).wrapping_add(self.key));
-                #[expect(clippy::cast_possible_truncation, reason = "31 bits are left")]
+                let hash =
+                    mix(((u64::from(self.addresses.0) + offset) | (u64::from(port) << 32)).wrapping_add(self.key));
                 let draw = (hash >> 33) as u32;
                 tally.verdicts[rule.verdict(draw) as usize] += 1;
                 tally.hash_sum = tally.hash_sum.wrapping_add(hash);
@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn the_tally_is_that_of_each_target_alone() {
         let rates = Rates::parse("* syn_ack=10% rst=10%; 81 icmp=30% syn_ack_only=5%").expect("well-formed");
-        let world = World { key: World::key_of(7), addresses: (0xc612_0000, 0xc612_03e6), ports: vec![80, 81, 443], rates };
+        let world =
+            World { key: World::key_of(7), addresses: (0xc612_0000, 0xc612_03e6), ports: vec![80, 81, 443], rates };
         let mut expected = Tally::default();
         for port in [80, 81, 443] {
             for address in world.addresses.0..=world.addresses.1 {

@@ -196,7 +196,10 @@ mod tests {
         let verdicts = verdicts.map(|draw| rates.of(7).verdict(draw));
         use Verdict::{Icmp, Rst, Silent, SynAck};
         assert_eq!(verdicts, [SynAck, SynAck, Rst, Icmp, Icmp, Silent, Silent]);
-        assert_eq!(Rates::parse("* syn_ack_only=1").expect("well-formed").of(7).verdict(u32::MAX >> 1).name(), "syn_ack_only");
+        assert_eq!(
+            Rates::parse("* syn_ack_only=1").expect("well-formed").of(7).verdict(u32::MAX >> 1).name(),
+            "syn_ack_only"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The XDP program that plays the Internet: loads it, attaches it, reads what it counted.
 
 use crate::model::World;
-use crate::network::{FAR, NEAR, Network};
+use crate::network::{End, Network};
 use anyhow::{Context as _, Result, bail, ensure};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, ObjectBuilder, OpenObject};
 use std::collections::BTreeMap;
@@ -57,20 +57,20 @@ impl Responder {
         let zero = 0_u32.to_ne_bytes();
         map("world")?.update(&zero, &tables(world), MapFlags::ANY)?;
 
-        let attach = |program: &str, space: &str, device: &str| -> Result<Link> {
-            Network::enter(space)?;
-            let index = Network::index(space, device)?;
+        let attach = |program: &str, end: &End| -> Result<(Link, i32)> {
+            let index = end.enter()?;
             let program = object.progs_mut().find(|found| found.name() == program).context("no such program")?;
-            program.attach_xdp(index).with_context(|| format!("attaching to {device}"))
+            let link = program.attach_xdp(index).with_context(|| format!("attaching to {}", end.device))?;
+            Ok((link, index))
         };
         let mut links = Vec::new();
-        if duties.pass {
-            links.push(attach("pass", &network.scanner, NEAR)?);
+        if let Some(scanner) = network.scanner.as_ref().filter(|_| duties.pass) {
+            links.push(attach("pass", scanner)?.0);
         }
-        links.push(attach("respond", &network.world, FAR)?);
-        let index = Network::index(&network.world, FAR)?.to_ne_bytes();
+        let (link, index) = attach("respond", &network.world)?;
+        links.push(link);
         for slot in [0_u32, 1] {
-            map("twice")?.update(&slot.to_ne_bytes(), &index, MapFlags::ANY)?;
+            map("twice")?.update(&slot.to_ne_bytes(), &index.to_ne_bytes(), MapFlags::ANY)?;
         }
         Ok(Self { _links: links, counters: map("counters")?, seen: map("seen")?, names })
     }

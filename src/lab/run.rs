@@ -1,17 +1,18 @@
 //! One world, one command in it, one report.
 
 use crate::model::World;
-use crate::network::{FAR, FAR_MAC, NEAR, Network, Shape};
+use crate::network::{End, FAR_MAC, NEAR, Network, Shape};
 use crate::rates::Verdict;
 use crate::responder::{Duties, Responder};
 use crate::sample::{Sample, sweep};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::io::Write as _;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -23,7 +24,14 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Counters whose sum is all frames.
 const FRAMES: &[&str] = &[
-    "not_ipv4", "not_tcp", "malformed", "bad_checksum", "syn", "rst_received", "segment_reset", "segment_ignored",
+    "not_ipv4",
+    "not_tcp",
+    "malformed",
+    "bad_checksum",
+    "syn",
+    "rst_received",
+    "segment_reset",
+    "segment_ignored",
     "segment_stray",
 ];
 /// Counters whose sum is all SYNs.
@@ -34,11 +42,15 @@ pub(crate) fn run(args: &crate::Run) -> Result<u8> {
     let world = args.space.world()?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let shape = Shape { queues: args.queues, scanner: args.scanner, gateway: args.gateway };
-    let network = Network::new(shape).context("making the namespaces (needs root)")?;
+    let network = match &args.interface {
+        Some(interface) => Network::at(interface),
+        None => Network::new(shape).context("making the namespaces (needs root)")?,
+    };
     let duties = Duties { remember: args.remember, verify: args.verify, pass: args.pass, router: args.gateway };
     let responder = Responder::attach(&network, &world, duties)?;
+    let scanner_space = network.scanner.as_ref().and_then(|end| end.space.as_deref());
     let ready = json!({
-        "scanner": network.scanner, "world": network.world, "interface": NEAR, "gateway_mac": FAR_MAC,
+        "scanner": scanner_space, "world": network.world.space, "interface": NEAR, "gateway_mac": FAR_MAC,
         "scanner_address": args.scanner, "gateway_address": args.gateway,
     });
 
@@ -46,7 +58,7 @@ pub(crate) fn run(args: &crate::Run) -> Result<u8> {
     let mut report = json!({ "seed": args.space.seed, "space": args.space.space, "ports": args.space.ports,
                              "targets": world.targets(), "queues": args.queues });
     let code = if args.command.is_empty() {
-        println!("{ready}");
+        writeln!(std::io::stdout(), "{ready}")?;
         wait(&mut signals, limit);
         0
     } else {
@@ -68,11 +80,13 @@ pub(crate) fn run(args: &crate::Run) -> Result<u8> {
         report["never"] = json!(world.targets() - probed);
     }
     report["counts"] = json!(counts);
-    report["near"] = json!(Network::statistics(&network.scanner, NEAR)?);
-    report["far"] = json!(Network::statistics(&network.world, FAR)?);
+    if let Some(scanner) = &network.scanner {
+        report["near"] = json!(scanner.statistics()?);
+    }
+    report["far"] = json!(network.world.statistics()?);
     match &args.report {
         Some(file) => std::fs::write(file, format!("{report:#}\n")).with_context(|| file.display().to_string())?,
-        None => println!("{report:#}"),
+        None => writeln!(std::io::stdout(), "{report:#}")?,
     }
     if !adds_up {
         bail!("the responder's counters do not add up, which is a bug: {counts:?}");
@@ -108,25 +122,31 @@ fn run_command(
 ) -> Result<(ExitStatus, Value)> {
     let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let start = Instant::now();
+    let space = |end: &End| end.space.as_ref().map(|space| format!("/run/netns/{space}"));
+    let mut words = Vec::new();
+    if let Some(path) = network.scanner.as_ref().and_then(space) {
+        words.extend(["nsenter".to_owned(), format!("--net={path}"), "--".to_owned()]);
+    }
+    words.extend_from_slice(command);
     // In a group of its own: a Ctrl-C reaches it once, by us.
-    let mut child = Command::new("nsenter")
-        .arg(format!("--net=/run/netns/{}", network.scanner))
-        .arg("--")
-        .args(command)
+    let mut child = Command::new(&words[0])
+        .args(&words[1..])
+        .env("LAB_WORLD", network.world.space.as_deref().unwrap_or_default())
         .process_group(0)
         .spawn()
-        .context("nsenter does not start. Next step: scripts/setup")?;
-    let result = watch(&mut child, responder, signals, start, limit);
-    if result.is_err() {
-        // It would go on sending into a world that is no more.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+        .with_context(|| format!("{} does not start", words[0]))?;
+    let group = Pid::from_raw(i32::try_from(child.id())?);
+    let result = watch(&mut child, group, responder, signals, start, limit);
+    // What it left behind would go on sending into a world that is no more.
+    let _ = killpg(group, Signal::SIGKILL);
+    let _ = child.wait();
     let (status, samples) = result?;
     let wall = start.elapsed();
     let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let seconds = |time: nix::sys::time::TimeVal| Duration::new(time.tv_sec().unsigned_abs(), 0).as_secs_f64()
-        + f64::from(i32::try_from(time.tv_usec()).unwrap_or(0)) * 1e-6;
+    let seconds = |time: nix::sys::time::TimeVal| {
+        Duration::new(time.tv_sec().unsigned_abs(), 0).as_secs_f64()
+            + f64::from(i32::try_from(time.tv_usec()).unwrap_or(0)) * 1e-6
+    };
     let part = json!({
         "arguments": command,
         "exit_code": status.code(),
@@ -142,13 +162,13 @@ fn run_command(
 
 fn watch(
     child: &mut Child,
+    group: Pid,
     responder: &Responder,
     signals: &mut Signals,
     start: Instant,
     limit: Duration,
 ) -> Result<(ExitStatus, Vec<Sample>)> {
     let mut samples: Vec<Sample> = Vec::new();
-    let group = Pid::from_raw(i32::try_from(child.id())?);
     let mut kill_at = None;
     loop {
         let now = start.elapsed();
@@ -161,7 +181,7 @@ fn watch(
             return Ok((status, samples));
         }
         if signals.pending().next().is_some() || (now >= limit && kill_at.is_none()) {
-            let _ = kill(group, Signal::SIGINT);
+            let _ = killpg(group, Signal::SIGINT);
             kill_at = Some(now + GRACE);
         }
         if kill_at.is_some_and(|at| now >= at) {

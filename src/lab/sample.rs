@@ -21,8 +21,14 @@ pub(crate) struct Sample {
 impl Sample {
     pub(crate) fn take(at: Duration, syns: u64, process: u32) -> Result<Self> {
         let stat = std::fs::read_to_string("/proc/stat")?;
-        let words: Vec<f64> =
-            stat.lines().next().unwrap_or_default().split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+        let words: Vec<f64> = stat
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .filter_map(|word| word.parse().ok())
+            .collect();
         let [user, nice, system, _idle, _iowait, irq, softirq, ..] = words[..] else {
             anyhow::bail!("/proc/stat is not as it is documented");
         };
@@ -58,11 +64,29 @@ pub(crate) fn sweep(samples: &[Sample]) -> Value {
         "seconds": seconds,
         "syns": to.syns - from.syns,
         "mpps": syns / seconds / 1e6,
+        "mpps_slowest_second": slowest_second(samples.iter().filter(|sample| from.at <= sample.at && sample.at <= to.at)),
         "tool_user_ns": per_probe(to.tool.0, from.tool.0),
         "tool_system_ns": per_probe(to.tool.1, from.tool.1),
         "machine_busy_ns": per_probe(to.busy.0, from.busy.0),
         "machine_softirq_ns": per_probe(to.busy.1, from.busy.1),
     })
+}
+
+/// The least rate over any second that begins with a sample; none if there is no whole second.
+#[expect(clippy::cast_precision_loss, reason = "rates are no counts")]
+fn slowest_second<'a>(samples: impl Iterator<Item = &'a Sample>) -> Option<f64> {
+    let samples: Vec<&Sample> = samples.collect();
+    let mut slowest: Option<f64> = None;
+    let mut end = 0;
+    for from in &samples {
+        while end < samples.len() && samples[end].at - from.at < Duration::from_secs(1) {
+            end += 1;
+        }
+        let Some(to) = samples.get(end) else { break };
+        let mpps = (to.syns - from.syns) as f64 / (to.at - from.at).as_secs_f64() / 1e6;
+        slowest = Some(slowest.map_or(mpps, |least| least.min(mpps)));
+    }
+    slowest
 }
 
 #[cfg(test)]
@@ -75,13 +99,17 @@ mod tests {
             let time = f64::from(u32::try_from(syns).expect("small")) * 1e-6;
             Sample { at: Duration::from_millis(ms), syns, tool: (time, 2.0 * time), busy: (4.0 * time, 3.0 * time) }
         };
-        let samples = [sample(0, 0), sample(500, 10_000), sample(1000, 50_000), sample(2000, 90_000), sample(2500, 100_000)];
+        let samples =
+            [sample(0, 0), sample(500, 10_000), sample(1000, 50_000), sample(2000, 90_000), sample(2500, 100_000)];
         let sweep = sweep(&samples);
         let value = |name: &str| sweep[name].as_f64().expect("a number");
         assert!((value("seconds") - 1.5).abs() < 1e-9 && sweep["syns"] == 80_000);
         assert!((value("mpps") - 80e-3 / 1.5).abs() < 1e-9);
+        assert!((value("mpps_slowest_second") - 40e-3).abs() < 1e-9);
         assert!((value("tool_user_ns") - 1000.0).abs() < 1e-6 && (value("tool_system_ns") - 2000.0).abs() < 1e-6);
-        assert!((value("machine_busy_ns") - 4000.0).abs() < 1e-6 && (value("machine_softirq_ns") - 3000.0).abs() < 1e-6);
+        assert!(
+            (value("machine_busy_ns") - 4000.0).abs() < 1e-6 && (value("machine_softirq_ns") - 3000.0).abs() < 1e-6
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 const BATCH: usize = 1 << 16;
 
 enum Output {
-    Parquet(Option<ArrowWriter<File>>),
+    Parquet(Option<Box<ArrowWriter<File>>>),
     Csv(BufWriter<File>),
 }
 
@@ -81,7 +81,8 @@ impl Output {
                 ];
                 let batch = RecordBatch::try_from_iter(columns)?;
                 if writer.is_none() {
-                    *writer = Some(ArrowWriter::try_new(File::create(path)?, batch.schema(), None)?);
+                    let new = ArrowWriter::try_new(File::create(path)?, batch.schema(), None)?;
+                    *writer = Some(Box::new(new));
                 }
                 if let Some(writer) = writer {
                     writer.write(&batch)?;
