@@ -49,7 +49,8 @@ class Starling:
         text = subprocess.run([program, "scan", "--help"], text=True, capture_output=True, check=True).stdout
         self.program, self.options, self.kernel_peer = program, list(options), False
         self.name = f"starling {tx}"
-        if "--probe-only" in text:
+        self.probe_only = "--probe-only" in text
+        if self.probe_only:
             self.options.append("--probe-only")
         if "--tx" in text:
             self.options += ["--tx", tx]
@@ -59,7 +60,7 @@ class Starling:
             self.options += ["--lanes", str(lanes)]
 
     def command(self, space, ports, folder):
-        named = ",".join(f"smtp:{port}" for port in ports)
+        named = ",".join(str(port) if self.probe_only else f"smtp:{port}" for port in ports)
         return [self.program, "scan", "-q", "-i", "near0", "-p", named, "-r", "0", "-c", "2", "-S", SCANNER,
                 "-G", GATEWAY_MAC, "-o", f"{folder}/census", *self.options, space]
 

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
         ],
     ),
-    ("cli", &["base", "targets", "tcp", "scan", "nic", "sim", "app"]),
+    ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),
     // A program of its own: the peer of the product, which shares with it the syntax of a prefix and nothing else.
     ("lab", &["targets"]),
 ];

@@ -49,10 +49,18 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
+    if args.list_output_fields {
+        return list_output_fields();
+    }
     let plan = match config::resolve(args) {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };
+    if !args.quiet {
+        for note in &plan.loaded.notes {
+            eprintln!("{note}");
+        }
+    }
     if args.dry_run {
         return match dry_run(&plan) {
             // A reader that has seen enough is no error.
@@ -69,6 +77,15 @@ fn scan(args: &args::Scan) -> Exit {
         }
         Err(error) => complain(&error, Exit::Fatal),
     }
+}
+
+fn list_output_fields() -> Exit {
+    let mut out = std::io::stdout().lock();
+    for field in crate::output::lines::fields::Field::ALL {
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
+    }
+    Exit::Done
 }
 
 /// Prints the targets of the plan's shard in probing order, as `address,port`.

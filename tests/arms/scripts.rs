@@ -82,6 +82,7 @@ fn simulate(swarm: Swarm) -> (Rows, Rows) {
     let (mut answers, mut handshakes, mut chains) = (Rows::new(), Rows::new(), Chains::new());
     for fact in world.take_facts() {
         match fact {
+            Fact::Answer(answer) => panic!("not asked for: {answer:?}"),
             Fact::Host(row) => answers.insert((row.ip, row.port), given(&row)),
             Fact::Handshake(mut row, certificates) => {
                 chains.fold(&mut row, &certificates);
