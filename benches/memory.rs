@@ -298,7 +298,7 @@ fn engine(hosts: usize) -> Engine {
         answered: std::sync::Arc::default(),
         options: OptionSet::default(),
     };
-    let identity = Identity { ehlo: "scanner.example.org".into() };
+    let identity = Identity { ehlo: "scanner.example.org".into(), contact: None };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
 }
 

@@ -182,7 +182,7 @@ fn context() -> Context {
     thread_local! {
         static CLIENT: Client = Client::new().expect("a client");
     }
-    CLIENT.with(|client| Context::new(client.clone(), Identity { ehlo: "[10.77.0.2]".to_owned() }))
+    CLIENT.with(|client| Context::new(client.clone(), Identity { ehlo: "[10.77.0.2]".to_owned(), contact: None }))
 }
 
 fn config(addresses: u32, connections_max: usize, rate: Option<f64>, seed: u8) -> Config {

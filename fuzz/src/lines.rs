@@ -8,10 +8,20 @@
 //! `dialogue::limits` and show nothing that could hurt a terminal; our speaker says a handful of lines and stops.
 
 use super::input::Input;
-use starling::dialogue::{Capabilities, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
+use starling::dialogue::{
+    Call, Capabilities, Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits,
+};
 
 /// Lines our speaker may say: two queries, the upgrade, the goodbye.
 const SAID_MAX: usize = 4;
+
+fn identity() -> Identity {
+    Identity { ehlo: "[198.18.0.1]".to_owned(), contact: None }
+}
+
+fn call(identity: &Identity) -> Call<'_> {
+    Call { identity, name: None }
+}
 
 enum Chunk {
     Bytes(Direction, Vec<u8>),
@@ -67,11 +77,12 @@ fn joined(chunks: Vec<Chunk>) -> Vec<Chunk> {
 
 /// Both sides are given. The speaker is asked, and not listened to.
 fn watch<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piece: usize) -> (Findings, Expect) {
+    let identity = identity();
     for chunk in chunks {
         match chunk {
             Chunk::Bytes(from, bytes) => bytes.chunks(piece).for_each(|part| {
                 observer.bytes(*from, part);
-                let _ = speaker.next(&observer);
+                let _ = speaker.next(&observer, &call(&identity));
             }),
             Chunk::Tls => observer.tls_started(),
         }
@@ -85,8 +96,9 @@ fn watch<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], pie
 /// The server's side is given, our speaker is the client.
 fn talk<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piece: usize) -> Findings {
     let mut said = 0;
+    let identity = identity();
     let mut listen = |observer: &mut S::Observer| loop {
-        match speaker.next(observer) {
+        match speaker.next(observer, &call(&identity)) {
             Next::Say(line) => {
                 said += 1;
                 assert!(said <= SAID_MAX && line.ends_with(b"\r\n"), "line {said}: {line:?}");

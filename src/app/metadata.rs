@@ -51,7 +51,7 @@ pub(super) fn json(
     end: UtcMicros,
 ) -> Value {
     let ledger = &state.ledger;
-    let ports: Vec<u16> = plan.space.services().iter().map(|service| service.port).collect();
+    let ports: Vec<u16> = plan.space.services().map(|service| service.port).collect();
     let addresses = plan.space.addresses().len();
     let mut all = Map::new();
     let mut add = |key: &str, value: Value| drop(all.insert(key.to_owned(), value));

@@ -12,3 +12,4 @@ pub mod simulate;
 pub mod sink;
 pub mod status;
 pub mod summary;
+pub mod targets;

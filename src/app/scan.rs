@@ -10,6 +10,7 @@ use crate::app::simulate;
 use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
@@ -88,6 +91,8 @@ pub struct Plan {
     pub answers: Answers,
     /// TCP options of the probes.
     pub options: OptionSet,
+    /// Who runs the scan; said where a protocol has room for it.
+    pub contact: Option<String>,
     /// The dataset's folder, or the file of the lines.
     pub output: PathBuf,
     /// Answers as lines instead of a dataset.
@@ -177,7 +182,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -310,7 +315,8 @@ impl Lanes {
     ) -> Result<Self> {
         let sockets = std::mem::take(&mut links.sockets);
         let count = sockets.len() as u64;
-        let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
+        let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
+        let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
         let permutation = Permutation::new(space.size(), plan.seed);
         let (shard, shards) = plan.shard;
@@ -341,7 +347,11 @@ impl Lanes {
             let published = Published::default();
             let lane = Lane {
                 io,
-                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                engine: Engine::new(
+                    config,
+                    Context::new(tls, identity.clone()).with_names(Arc::clone(space.names())),
+                    clock.now(),
+                ),
                 clock,
                 control: Arc::clone(control),
                 published: published.clone(),

@@ -260,12 +260,13 @@ fn mode_name(socket: &Socket) -> &'static str {
 
 fn config_json(plan: &Plan) -> Value {
     let services: Vec<String> =
-        plan.space.services().iter().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
+        plan.space.services().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
     json!({
         "asked": plan.described,
         "services": services,
         "addresses": plan.space.addresses().len(),
         "targets": plan.space.size(),
+        "loaded": plan.loaded.manifest,
         "targets_max": (plan.targets_max != u64::MAX).then_some(plan.targets_max),
         "seed": plan.seed,
         "shard": plan.shard.0,

@@ -4,6 +4,7 @@ use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, 
 use crate::app::memory;
 use crate::app::scan::{self, Plan};
 use crate::app::sink::LinesPlan;
+use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
 use crate::output::lines::filter::{self, Filter};
@@ -12,7 +13,7 @@ use crate::record::answer::Kind;
 use crate::scan::conversation::Limits;
 use crate::scan::engine::Answers;
 use crate::sim::swarm::{SOURCE, Swarm};
-use crate::targets::cidr::{self, AddressSet, Range};
+use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
 use crate::wire::probe::OptionSet;
@@ -52,10 +53,13 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
-    if !args.targets.is_empty() || args.allowlist_file.is_some() {
-        swarm.addresses = addresses(args)?;
+    let mut loaded = targets::Loaded::default();
+    if sources(args).named() {
+        let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
+        (swarm.given, loaded) = (Some(space), from);
     } else if let Some(path) = &args.blocklist_file {
-        swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
+        swarm.addresses = swarm.addresses.minus(&targets::blocklist(path)?);
+        loaded.blocklist = Some(std::path::absolute(path)?);
     }
     if args.rate.is_some() || args.bandwidth.is_some() {
         swarm.rate = rate(args)?;
@@ -77,6 +81,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         shard: (0, 1),
         targets_max: u64::MAX,
         space,
+        loaded,
         results_max: None,
         runtime_max: None,
         rate: swarm.rate,
@@ -88,6 +93,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         ehlo: None,
         answers: Answers::default(),
         options: OptionSet::default(),
+        contact: contact(args).map(str::to_owned),
         output: output(args)?,
         lines: None,
         metadata: None,
@@ -111,19 +117,18 @@ fn contact(args: &Scan) -> Option<&str> {
 }
 
 fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
-    let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
-    let services = if args.probe_only { ports::parse_silent(ports) } else { ports::parse(ports) }.context("-p")?;
+    let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
+    let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
     let lines = lines(args)?;
-    let addresses = addresses(args)?;
+    let (space, loaded) = targets::load(sources(args), services)?;
     let contact = contact(args);
-    let public = addresses.minus(&AddressSet::new(cidr::reserved()));
+    let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
         contact.is_some() || public.is_empty() || args.dry_run,
         "{} public addresses would be probed, and nobody could find out by whom. Next step: name yourself with \
          --contact, and read the section Conduct of the README",
         public.len()
     );
-    let space = Space::new(addresses, services);
     ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
     ensure!(
         args.shards > 0 && args.shard < args.shards,
@@ -145,6 +150,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         shard: (args.shard, args.shards),
         targets_max: targets_max(args.max_targets.as_deref(), &space)?,
         space,
+        loaded,
         results_max: args.max_results,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
         rate: rate(args)?,
@@ -166,6 +172,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
             BindArg::Zerocopy => Bind::ZeroCopy,
             BindArg::Copy => Bind::Copy,
         },
+        contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
         answers: answers(args, lines.as_ref()),
         options: options(args)?,
@@ -179,26 +186,13 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
     })
 }
 
-fn addresses(args: &Scan) -> Result<AddressSet> {
-    let mut allow: Vec<Range> = Vec::new();
-    for prefix in &args.targets {
-        allow.push(cidr::parse(prefix)?);
+fn sources(args: &Scan) -> Sources<'_> {
+    Sources {
+        prefixes: &args.targets,
+        allowlist: args.allowlist_file.as_deref(),
+        list: args.list_of_ips_file.as_deref(),
+        blocklist: args.blocklist_file.as_deref(),
     }
-    if let Some(path) = &args.allowlist_file {
-        allow.extend(list_file(path, "-w")?);
-    }
-    if args.targets.is_empty() && args.allowlist_file.is_none() {
-        allow.push((0, u32::MAX));
-    }
-    let block = args.blocklist_file.as_deref().map_or(Ok(Vec::new()), |path| list_file(path, "-b"))?;
-    let allowed = AddressSet::allowed(&allow, &block);
-    ensure!(!allowed.is_empty(), "no address is left to scan: all are blocked or reserved. Next step: see -b and -w");
-    Ok(allowed)
-}
-
-fn list_file(path: &Path, option: &str) -> Result<Vec<Range>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {}", path.display()))?;
-    cidr::parse_file(&text).with_context(|| format!("{option} {}", path.display()))
 }
 
 fn source_ports(text: &str) -> Result<PortRange> {

@@ -11,7 +11,7 @@
 
 use super::line::{Line, text, word, words};
 use super::talk::{Stage, Talk};
-use super::{Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
+use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
 /// Bytes of a tag that is followed.
 const TAG: usize = 32;
@@ -131,12 +131,10 @@ impl Imap {
         self.talk.stage = Stage::Open;
         self.preauth = status == b"PREAUTH";
         if status == b"BYE" {
-            self.talk.refused();
+            self.talk.refused(line);
         } else if let Some(code) = capability_code(rest) {
             let starttls = self.keep_list(code.atoms, line.cut() && !code.closed);
-            if !self.talk.inside {
-                self.talk.findings.upgrade.offered = Some(starttls);
-            }
+            self.talk.offered(starttls);
         }
     }
 
@@ -146,7 +144,7 @@ impl Imap {
             b"CAPABILITY" if self.awaits(Command::Capability) => self.listed(rest, line.cut()),
             b"CAPABILITY" => {}
             b"BYE" if self.awaits(Command::Logout) => {}
-            b"BYE" => self.talk.refused(),
+            b"BYE" => self.talk.refused(line),
             // Text may look like a literal and is none (RFC 9051, section 9, resp-text).
             b"OK" | b"NO" | b"BAD" | b"PREAUTH" => {}
             _ => self.skip_literal(literal),
@@ -205,9 +203,7 @@ impl Imap {
         let answer = std::mem::take(&mut self.answer);
         if ok && answer.lines > 0 {
             self.talk.capabilities().answered = true;
-            if !self.talk.inside {
-                self.talk.findings.upgrade.offered = Some(answer.starttls);
-            }
+            self.talk.offered(answer.starttls);
         }
     }
 
@@ -309,28 +305,23 @@ impl Imap {
     }
 }
 
-/// Asks CAPABILITY; STARTTLS if it was advertised, and then CAPABILITY again; LOGOUT. Tags are `a1`, `a2`...
+/// Asks CAPABILITY; STARTTLS if it was advertised, or if CAPABILITY was refused, and then CAPABILITY again; LOGOUT. Tags are `a1`, `a2`...
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImapSpeaker;
 
 impl Speak for ImapSpeaker {
     type Observer = Imap;
 
-    fn next(&self, observer: &Imap) -> Next {
+    fn next(&self, observer: &Imap, _: &Call<'_>) -> Next {
         match observer.expect() {
             Expect::Command if observer.outstanding.is_empty() => {}
             Expect::Tls => return Next::StartTls,
             Expect::End => return Next::Close,
             _ => return Next::Wait,
         }
-        let findings = observer.findings();
-        let inside = observer.talk.inside;
-        let capabilities = if inside { &findings.after } else { &findings.before };
-        let upgrade = &findings.upgrade;
-        let may_upgrade = !inside && !observer.preauth && upgrade.offered == Some(true) && !upgrade.sent;
-        let command = if !capabilities.asked {
+        let command = if !observer.talk.asked() {
             "CAPABILITY"
-        } else if may_upgrade {
+        } else if !observer.preauth && observer.talk.may_upgrade() {
             "STARTTLS"
         } else {
             "LOGOUT"

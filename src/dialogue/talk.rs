@@ -154,7 +154,12 @@ impl Talk {
 
     /// The reply to the request to upgrade is complete.
     pub(super) fn upgrade_reply(&mut self, accepted: bool, line: &Line) {
-        self.findings.upgrade.reply = Some(line.text());
+        self.upgrade_reply_text(accepted, line.text());
+    }
+
+    /// The same, with what is to be shown of the reply.
+    pub(super) fn upgrade_reply_text(&mut self, accepted: bool, text: String) {
+        self.findings.upgrade.reply = Some(text.into());
         self.findings.upgrade.accepted = Some(accepted);
         if accepted {
             self.stage = Stage::Tls;
@@ -184,10 +189,38 @@ impl Talk {
         self.server.clear();
     }
 
-    /// The server shuts down; nobody asked it to.
-    pub(super) fn refused(&mut self) {
+    /// The server shuts down with this line; nobody asked it to.
+    pub(super) fn refused(&mut self, line: &Line) {
+        self.findings.refusal = Some(line.text().into());
+        self.refused_silently();
+    }
+
+    /// The same, but what it said is not to be kept.
+    pub(super) fn refused_silently(&mut self) {
         self.findings.refused = true;
         self.end();
+    }
+
+    /// TLS was started by an upgrade.
+    pub(super) fn upgraded(&self) -> bool {
+        self.inside && !self.direct
+    }
+
+    /// Capabilities were asked for on this side of the upgrade.
+    pub(super) fn asked(&self) -> bool {
+        if self.inside { self.findings.after.asked } else { self.findings.before.asked }
+    }
+
+    /// A complete list says whether the upgrade is offered. Inside TLS that means nothing.
+    pub(super) fn offered(&mut self, starttls: bool) {
+        if !self.inside {
+            self.findings.upgrade.offered = Some(starttls);
+        }
+    }
+
+    /// The upgrade may be asked for: it is offered, or the server let nobody ask; and it was not yet.
+    pub(super) fn may_upgrade(&self) -> bool {
+        !self.inside && !self.findings.upgrade.sent && self.findings.upgrade.offered != Some(false)
     }
 
     /// The list of this side of the upgrade.
@@ -228,13 +261,11 @@ impl Talk {
         }
         let mut text = line.text();
         self.findings.truncated |= shorten(&mut text, limits::GREETING - used);
-        match &mut self.findings.greeting {
-            Some(greeting) => {
-                greeting.push('\n');
-                greeting.push_str(&text);
-            }
-            greeting => *greeting = Some(text),
-        }
+        let greeting = &mut self.findings.greeting;
+        *greeting = Some(match greeting.take() {
+            Some(before) => format!("{before}\n{text}").into(),
+            None => text.into(),
+        });
     }
 
     /// A line that is not of the protocol: the first one is kept.
@@ -247,7 +278,7 @@ impl Talk {
     fn keep_violation(&mut self, bytes: &[u8]) {
         let part = &bytes[..bytes.len().min(limits::VIOLATION)];
         self.findings.truncated |= part.len() < bytes.len();
-        self.findings.violation = Some(text(part));
+        self.findings.violation = Some(text(part).into());
     }
 }
 

@@ -1,10 +1,20 @@
 //! Test driver: a scripted server against an observer and its speaker.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Direction, Expect, Findings, Next, Observe, Speak};
+use super::{Call, Direction, Expect, Findings, Identity, Next, Observe, Speak};
+
+/// Who calls in all tests: probe.example.net, nobody by name.
+pub(super) fn call() -> Call<'static> {
+    static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity {
+        ehlo: "probe.example.net".to_owned(),
+        contact: Some("noc@example.net".to_owned()),
+    });
+    Call { identity: &IDENTITY, name: None }
+}
 
 /// What the scripted server does at one point.
 pub(super) struct Turn {
@@ -100,7 +110,7 @@ impl<'a, S: Speak> Client<'a, S> {
             if self.stages.last() != Some(&expect) {
                 self.stages.push(expect);
             }
-            match self.speaker.next(&self.observer) {
+            match self.speaker.next(&self.observer, &call()) {
                 Next::Say(bytes) => {
                     let line = String::from_utf8(bytes.clone()).expect("ASCII");
                     let line = line.strip_suffix("\r\n").expect("whole lines").to_owned();
@@ -183,7 +193,7 @@ pub(super) fn feed<S: Speak>(
             Some((from, bytes)) => {
                 for part in bytes.chunks(piece) {
                     observer.bytes(*from, part);
-                    let _ = speaker.next(&observer);
+                    let _ = speaker.next(&observer, &call());
                 }
             }
             None => observer.tls_started(),
@@ -198,10 +208,11 @@ pub(super) fn feed<S: Speak>(
 /// Asserts that findings are within the limits.
 pub(super) fn assert_bounded(findings: &Findings) {
     use super::limits;
-    let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|text| text.len() <= max);
+    let short = |text: &Option<Box<str>>, max: usize| text.as_ref().is_none_or(|text| text.len() <= max);
     assert!(short(&findings.greeting, limits::GREETING));
     assert!(short(&findings.upgrade.reply, 3 * limits::LINE));
     assert!(short(&findings.violation, 3 * limits::VIOLATION));
+    assert!(short(&findings.refusal, 3 * limits::LINE));
     for capabilities in [&findings.before, &findings.after] {
         assert!(capabilities.list.len() <= limits::CAPABILITIES);
         assert!(capabilities.list.bytes() <= limits::CAPABILITY_BYTES);

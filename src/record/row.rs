@@ -54,14 +54,18 @@ table! {
         ip: u32,
         /// Server port.
         port: u16,
-        /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
+        /// Protocol spoken, by its name in `-p` (`starling scan --help` lists them).
         protocol: &'static str,
+        /// Name of the server, where the list of targets gave one: it was sent as SNI (RFC 6066, section 3).
+        name: Option<String>,
         /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,
         /// How the conversation ended. All was seen: `complete`, or `no_starttls` (not advertised). The server said
-        /// no: `starttls_refused`, `service_refused`. It failed: `tls_failed`, `protocol_error` (another protocol),
-        /// `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
+        /// no: `starttls_refused` (asked for because advertised, or because the server does not let itself be asked),
+        /// `service_refused`, `host_unknown` (XMPP: not the host it was addressed as). It failed: `tls_failed`,
+        /// `not_tls` (garbage in place of the TLS handshake, after STARTTLS or where TLS comes first),
+        /// `protocol_error` (another protocol), `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
         /// (to a command), `timeout_tls`, `timeout_total` (all together); `silent_after_synack` if nothing at all
         /// came after the SYN-ACK; `tarpit` if bytes had come at least twice in the stage whose deadline passed,
         /// and still in the second half of its time. It was too much: `too_much_data`, `too_many_segments`.
@@ -88,10 +92,14 @@ table! {
         segments_out: u32,
         /// Segments we sent again.
         retransmits: u32,
-        /// Greeting as sent by the server, lines joined by a line feed.
+        /// Greeting as sent by the server, lines joined by a line feed (IRC: its notices before TLS).
         banner: Option<String>,
         /// Reply code of the greeting, where the protocol has numbers.
         banner_code: Option<u16>,
+        /// What the server said when it refused service: the line, or the condition (XMPP).
+        refusal: Option<String>,
+        /// The greeting has a timestamp for APOP (POP3: RFC 1939, section 7).
+        apop: bool,
         /// A capability query in the clear was answered.
         capabilities_before_ok: bool,
         /// Capabilities before encryption, as written by the server, in its order.
@@ -100,6 +108,9 @@ table! {
         auth_before: Vec<String>,
         /// The server advertised STARTTLS. Absent where the protocol has none or no list was seen.
         starttls_offered: Option<bool>,
+        /// The server says that nothing goes without STARTTLS (XMPP `<required/>`). Absent where the protocol cannot
+        /// say so, or no list was seen.
+        starttls_required: Option<bool>,
         /// We asked for STARTTLS.
         starttls_sent: bool,
         /// The server agreed to STARTTLS. Absent if it was not asked or did not answer.

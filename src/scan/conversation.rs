@@ -102,7 +102,7 @@ impl Conversation {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -257,10 +257,12 @@ impl Conversation {
         self.tcp.abort();
     }
 
-    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with.
+    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with,
+    /// `name` the server's.
     pub(super) fn into_row(
         self,
         protocol: Protocol,
+        name: Option<String>,
         clock: WallClock,
         now: Instant,
     ) -> (Outcome, Handshake, Vec<Vec<u8>>) {
@@ -274,6 +276,7 @@ impl Conversation {
             ip: self.tuple.remote,
             port: self.tuple.remote_port,
             protocol: protocol.name(),
+            name,
             stage: self.session.stage().name(),
             outcome: outcome.name(),
             error,
@@ -286,15 +289,18 @@ impl Conversation {
             segments_in: traffic.segments_in,
             segments_out: traffic.segments_out,
             retransmits: traffic.retransmits,
-            banner: findings.greeting,
+            banner: findings.greeting.map(String::from),
             banner_code: findings.greeting_code,
+            refusal: findings.refusal.map(String::from),
+            apop: findings.apop,
             capabilities_before_ok: findings.before.answered,
             capabilities_before: findings.before.list.into(),
             auth_before: findings.before.auth.into(),
             starttls_offered: findings.upgrade.offered,
+            starttls_required: findings.upgrade.required,
             starttls_sent: findings.upgrade.sent,
             starttls_accepted: findings.upgrade.accepted,
-            starttls_reply: findings.upgrade.reply,
+            starttls_reply: findings.upgrade.reply.map(String::from),
             starttls_injected: findings.upgrade.injected,
             capabilities_after_ok: findings.after.answered,
             capabilities_after: findings.after.list.into(),

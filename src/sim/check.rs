@@ -30,7 +30,7 @@ use crate::record::Fact;
 use crate::record::row::Handshake;
 use crate::scan::engine::Engine;
 use crate::targets::Space;
-use crate::targets::ports::Protocol;
+use crate::targets::ports::{Family, Security};
 use crate::wire::{Segment, flags, parse};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -146,8 +146,7 @@ impl Checker {
         };
         let target = (segment.destination, segment.destination_port);
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
-        let planned = self.space.addresses().contains(target.0)
-            && self.space.services().iter().any(|service| service.port == target.1);
+        let planned = self.space.contains(target.0, target.1);
         if !planned || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
         }
@@ -405,8 +404,10 @@ impl Checker {
                         let right = kind.outcomes();
                         let excused = if harmed { EXCUSED } else { &[] };
                         // Our hostile hosts speak SMTP, if anything.
-                        let foreign = service.is_some_and(|service| service.protocol != Protocol::Smtp);
-                        let other: &[&str] = if foreign { &["protocol_error", "tls_failed"] } else { &[] };
+                        let foreign = service.is_some_and(|service| {
+                            service.protocol.family() != Family::Smtp || service.protocol.security() == Security::Direct
+                        });
+                        let other: &[&str] = if foreign { &["protocol_error", "not_tls", "tls_failed"] } else { &[] };
                         let fits = is_one_of(row.outcome, right)
                             || is_one_of(row.outcome, excused)
                             || (is_one_of(row.outcome, other) && !right.is_empty());

@@ -20,11 +20,11 @@ fn listed(list: &str, auth: &str) -> Capabilities {
 }
 
 fn greeted(greeting: &str) -> Findings {
-    Findings { greeting: Some(greeting.to_owned()), ..Findings::default() }
+    Findings { greeting: Some(greeting.into()), ..Findings::default() }
 }
 
 fn upgraded(reply: &str) -> Upgrade {
-    Upgrade { offered: Some(true), sent: true, reply: Some(reply.to_owned()), accepted: Some(true), injected: 0 }
+    Upgrade { offered: Some(true), sent: true, reply: Some(reply.into()), accepted: Some(true), ..Upgrade::default() }
 }
 
 fn not_offered() -> Upgrade {
@@ -192,12 +192,18 @@ fn lists_that_nobody_asked_for() {
 }
 
 #[test]
-fn query_refused_without_any_list() {
-    let script = [greet("* OK hi\r\n"), on("a1 CAPABILITY", "a1 NO not now\r\n"), on("a2 LOGOUT", "a2 OK bye\r\n")];
+fn a_server_that_cannot_be_asked_is_asked_for_the_upgrade() {
+    let script = [
+        greet("* OK hi\r\n"),
+        on("a1 CAPABILITY", "a1 NO not now\r\n"),
+        on("a2 STARTTLS", "a2 BAD what\r\n"),
+        on("a3 LOGOUT", "a3 OK bye\r\n"),
+    ];
     let played = clear(&script);
     let before = Capabilities { asked: true, ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, ..greeted("* OK hi") });
-    assert_eq!(played.said, ["a1 CAPABILITY", "a2 LOGOUT", "<close>"]);
+    let upgrade = Upgrade { offered: None, accepted: Some(false), ..upgraded("a2 BAD what") };
+    assert_eq!(played.findings, Findings { before, upgrade, ..greeted("* OK hi") });
+    assert_eq!(played.said, ["a1 CAPABILITY", "a2 STARTTLS", "a3 LOGOUT", "<close>"]);
 }
 
 #[test]
@@ -236,12 +242,22 @@ fn imaps_is_inside_tls_from_the_start() {
 #[test]
 fn refusals_by_bye() {
     let played = clear(&[greet("* BYE Too many connections\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("* BYE Too many connections") });
+    assert_eq!(
+        played.findings,
+        Findings {
+            refused: true,
+            refusal: Some("* BYE Too many connections".into()),
+            ..greeted("* BYE Too many connections")
+        }
+    );
     assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
 
     let played = clear(&[greet("* OK hi\r\n"), on("a1 CAPABILITY", "* BYE going down\r\n")]);
     let before = Capabilities { asked: true, ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, refused: true, ..greeted("* OK hi") });
+    assert_eq!(
+        played.findings,
+        Findings { before, refused: true, refusal: Some("* BYE going down".into()), ..greeted("* OK hi") }
+    );
     assert_eq!(played.said, ["a1 CAPABILITY", "<close>"]);
 }
 
@@ -263,7 +279,7 @@ fn bytes_after_the_go_ahead_are_injected() {
 fn what_is_not_imap() {
     for alien in ["220 mail ESMTP\r\n", "+OK POP3\r\n", "SSH-2.0-x\r\n", "* Hello\r\n", "* NO way\r\n", "*\r\n"] {
         let played = clear(&[greet(alien)]);
-        let violation = Some(alien.trim_end().to_owned());
+        let violation = Some(alien.trim_end().into());
         assert_eq!(played.findings, Findings { violation, ..Findings::default() });
         assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
     }
@@ -364,7 +380,10 @@ fn a_last_line_without_its_end() {
     observer.closed(Direction::Client);
     observer.closed(Direction::Server);
     assert_eq!(observer.expect(), Expect::End);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("* BYE no") });
+    assert_eq!(
+        observer.findings(),
+        &Findings { refused: true, refusal: Some("* BYE no".into()), ..greeted("* BYE no") }
+    );
 }
 
 /// A conversation of others, in order of time.

@@ -46,7 +46,7 @@ pub(super) fn engine(config: Config) -> Engine {
 }
 
 pub(super) fn context() -> Context {
-    let identity = Identity { ehlo: "[10.77.0.2]".into() };
+    let identity = Identity { ehlo: "[10.77.0.2]".into(), contact: None };
     Context::new(tls::Client::new().expect("a client"), identity)
 }
 
