@@ -149,14 +149,13 @@ fn lines_are_of_every_answer_and_say_which_are_repeated() {
     let (rows, answers, _) = hear(&mut engine, &frames);
     assert!(rows.is_empty());
     let told: Vec<_> = answers.iter().map(|answer| (answer.kind(), answer.repeat, answer.cooldown)).collect();
-    let (rst, syn_ack, icmp) = (Kind::Rst, Kind::SynAck, Kind::Icmp);
     // As zmap: repeated is what comes after a success.
     let expected = [
-        (rst, false, false),
-        (rst, false, false),
-        (syn_ack, false, false),
-        (syn_ack, true, false),
-        (icmp, true, false),
+        (Kind::Rst, false, false),
+        (Kind::Rst, false, false),
+        (Kind::SynAck, false, false),
+        (Kind::SynAck, true, false),
+        (Kind::Icmp, true, false),
     ];
     assert_eq!(told, expected);
     let late = syn_ack(&engine, 2);
