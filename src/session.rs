@@ -8,9 +8,10 @@ mod dialogue;
 
 use crate::base::Instant;
 use crate::dialogue::line::text;
+use crate::dialogue::xmpp::To;
 use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::Names;
-use crate::targets::ports::{Protocol, Security};
+use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
 use dialogue::Dialogue;
 use std::sync::Arc;
@@ -21,18 +22,25 @@ pub struct Context {
     tls: tls::Client,
     identity: Identity,
     names: Arc<Names>,
+    xmpp_to: To,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity, names: Arc::default() }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default() }
     }
 
     /// The same, with servers called by `names`.
     #[must_use]
     pub fn with_names(self, names: Arc<Names>) -> Self {
         Self { names, ..self }
+    }
+
+    /// The same, but XMPP streams are asked for `to` where the server's name is unknown.
+    #[must_use]
+    pub fn with_xmpp_to(self, to: To) -> Self {
+        Self { xmpp_to: to, ..self }
     }
 
     /// What is offered in TLS.
@@ -273,7 +281,14 @@ impl Session {
             tls_done_at: Instant::FAR_FUTURE,
         };
         if start == Start::InsideTls {
-            session.start_tls(context, now, out);
+            // Where TLS comes first only its hello can say what is spoken; after an upgrade everybody knows.
+            let alpn = match protocol.family() {
+                Family::Silent => tls::Alpn::Web,
+                Family::XmppClient => tls::Alpn::XmppClient,
+                Family::XmppServer => tls::Alpn::XmppServer,
+                _ => tls::Alpn::None,
+            };
+            session.start_tls(context, now, alpn, out);
         }
         session.converse(context, now, out);
         session
@@ -408,7 +423,7 @@ impl Session {
         }
         if let Some(findings) = self.findings() {
             // A stray line in a conversation that otherwise works is a finding, not its end.
-            if findings.violation.is_some() && findings.greeting.is_none() {
+            if findings.derailed || findings.violation.is_some() && findings.greeting.is_none() {
                 return (Outcome::ProtocolError, None);
             }
             if findings.upgrade.accepted == Some(false) {
@@ -441,10 +456,8 @@ impl Session {
         context.names.get(self.address, self.port)
     }
 
-    fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
+    fn start_tls(&mut self, context: &Context, now: Instant, alpn: tls::Alpn, out: &mut Vec<u8>) {
         self.tls_started_at = now;
-        // Only the web has its name in ALPN, and nothing is said there.
-        let alpn = if matches!(self.dialogue, Dialogue::Silent) { tls::Alpn::Web } else { tls::Alpn::None };
         match tls::Session::start(&context.tls, self.address, self.name(context), alpn, out) {
             Ok(tls) => self.tls = Some(Box::new(tls)),
             Err(error) => {
@@ -474,7 +487,8 @@ impl Session {
         if self.finished || (self.tls.is_some() && !self.inside_tls) {
             return;
         }
-        let call = Call { identity: &context.identity, name: self.name(context) };
+        let (name, xmpp_to) = (self.name(context), context.xmpp_to);
+        let call = Call { identity: &context.identity, name, address: self.address, xmpp_to };
         loop {
             match self.dialogue.next(&call) {
                 Next::Wait => return,
@@ -485,7 +499,7 @@ impl Session {
                         None => out.extend_from_slice(&line),
                     }
                 }
-                Next::StartTls => return self.start_tls(context, now, out),
+                Next::StartTls => return self.start_tls(context, now, tls::Alpn::None, out),
                 Next::Close => {
                     self.finished = true;
                     if let Some(tls) = self.tls.as_mut() {

@@ -8,6 +8,7 @@
 //! `dialogue::limits` and show nothing that could hurt a terminal; our speaker says a handful of lines and stops.
 
 use super::input::Input;
+use starling::dialogue::xmpp::To;
 use starling::dialogue::{
     Call, Capabilities, Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits,
 };
@@ -20,7 +21,7 @@ fn identity() -> Identity {
 }
 
 fn call(identity: &Identity) -> Call<'_> {
-    Call { identity, name: None }
+    Call { identity, name: None, address: 0xc612_0001, xmpp_to: To::Address }
 }
 
 enum Chunk {

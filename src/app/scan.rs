@@ -14,6 +14,7 @@ use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
+pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
 use crate::output::writer::Written;
@@ -87,6 +88,10 @@ pub struct Plan {
     pub bind: Bind,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
+    /// What XMPP streams are asked for where the server's name is unknown.
+    pub xmpp_to: XmppTo,
+    /// Who runs the scan; said where a protocol has room for it.
+    pub contact: Option<String>,
     /// What is done with answers.
     pub answers: Answers,
     /// TCP options of the probes.
@@ -349,7 +354,9 @@ impl Lanes {
                 io,
                 engine: Engine::new(
                     config,
-                    Context::new(tls, identity.clone()).with_names(Arc::clone(space.names())),
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
                     clock.now(),
                 ),
                 clock,

@@ -280,6 +280,7 @@ fn config_json(plan: &Plan) -> Value {
             "reset": plan.answers.reset,
         },
         "cooldown_secs": plan.cooldown.as_secs_f64(),
+        "xmpp_to": plan.xmpp_to.name(),
         "source_port_first": plan.ports.first,
         "source_port_last": plan.ports.last,
         "connections_max": plan.connections_max,

@@ -202,6 +202,10 @@ pub struct Scan {
     #[arg(long, value_name = "NAME")]
     pub ehlo: Option<String>,
 
+    /// What an XMPP server without a known name is asked for in `to`; docs/XMPP.md says what servers answer.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
+    pub xmpp_to: XmppTo,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
@@ -214,6 +218,17 @@ pub struct Scan {
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// What stands for the name of an XMPP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XmppTo {
+    /// No `to`.
+    None,
+    /// An empty `to`.
+    Empty,
+    /// Its address.
+    Address,
 }
 
 /// Answers to record beside SYN-ACKs.

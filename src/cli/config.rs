@@ -1,8 +1,8 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode};
+use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
-use crate::app::scan::{self, Plan};
+use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
@@ -91,9 +91,10 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         mode: Mode::Native,
         bind: Bind::Auto,
         ehlo: None,
+        xmpp_to: XmppTo::default(),
+        contact: contact(args).map(str::to_owned),
         answers: Answers::default(),
         options: OptionSet::default(),
-        contact: contact(args).map(str::to_owned),
         output: output(args)?,
         lines: None,
         metadata: None,
@@ -119,8 +120,8 @@ fn contact(args: &Scan) -> Option<&str> {
 fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
     let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
     let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
-    let lines = lines(args)?;
     let (space, loaded) = targets::load(sources(args), services)?;
+    let lines = lines(args)?;
     let contact = contact(args);
     let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
@@ -174,6 +175,11 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         },
         contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
+        xmpp_to: match args.xmpp_to {
+            XmppToArg::None => XmppTo::None,
+            XmppToArg::Empty => XmppTo::Empty,
+            XmppToArg::Address => XmppTo::Address,
+        },
         answers: answers(args, lines.as_ref()),
         options: options(args)?,
         output: output(args)?,

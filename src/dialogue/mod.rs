@@ -17,6 +17,7 @@ mod talk;
 #[cfg(test)]
 mod testing;
 pub mod texts;
+pub mod xmpp;
 
 use texts::Texts;
 
@@ -123,8 +124,10 @@ pub struct Findings {
     /// Some line or list exceeded its limit and was cut.
     pub truncated: bool,
     /// The first line that is not of the protocol, as the server sent it. In place of a greeting it ends the
-    /// conversation (`greeting` is `None`); later on it is noted and skipped.
+    /// conversation (`greeting` is `None`); later on it is noted and skipped, if the protocol lets that be done.
     pub violation: Option<Box<str>>,
+    /// It does not (XMPP: XML that is not well-formed), so what was waited for will not be understood.
+    pub derailed: bool,
 }
 
 /// Where a conversation stands: what it waits for. `Copy`, shown in the row as the stage reached.
@@ -207,6 +210,10 @@ pub struct Call<'a> {
     pub identity: &'a Identity,
     /// The name that the list of targets has for the server.
     pub name: Option<&'a str>,
+    /// The server's address.
+    pub address: u32,
+    /// What stands for a name in XMPP if there is none.
+    pub xmpp_to: xmpp::To,
 }
 
 /// How we introduce ourselves.

@@ -230,26 +230,12 @@ impl Talk {
 
     /// Adds to the list of this side of the upgrade.
     pub(super) fn keep_capability(&mut self, item: String) {
-        let list = &mut self.capabilities().list;
-        if list.len() < limits::CAPABILITIES && list.bytes() + item.len() <= limits::CAPABILITY_BYTES {
-            list.push(&item);
-        } else {
-            self.findings.truncated = true;
-        }
+        self.findings.truncated |= !self.capabilities().keep(&item);
     }
 
     /// Adds to the mechanisms of this side of the upgrade.
     pub(super) fn keep_mechanism(&mut self, name: &[u8]) {
-        let auth = &mut self.capabilities().auth;
-        let name = text(name).to_ascii_uppercase();
-        if name.is_empty() || auth.iter().any(|known| known == name) {
-            return;
-        }
-        if auth.len() < limits::MECHANISMS {
-            auth.push(&name);
-        } else {
-            self.findings.truncated = true;
-        }
+        self.findings.truncated |= !self.capabilities().keep_mechanism(name);
     }
 
     /// Adds a line to the greeting.
@@ -282,8 +268,33 @@ impl Talk {
     }
 }
 
+impl Capabilities {
+    /// Adds to the list; false if there is no room.
+    pub(super) fn keep(&mut self, item: &str) -> bool {
+        let list = &mut self.list;
+        let room = list.len() < limits::CAPABILITIES && list.bytes() + item.len() <= limits::CAPABILITY_BYTES;
+        if room {
+            list.push(item);
+        }
+        room
+    }
+
+    /// Adds to the mechanisms, each once; false if there is no room.
+    pub(super) fn keep_mechanism(&mut self, name: &[u8]) -> bool {
+        let name = text(name).to_ascii_uppercase();
+        if name.is_empty() || self.auth.iter().any(|known| known == name) {
+            return true;
+        }
+        let room = self.auth.len() < limits::MECHANISMS;
+        if room {
+            self.auth.push(&name);
+        }
+        room
+    }
+}
+
 /// Cuts text to at most `max` bytes, between characters; true if something was cut.
-fn shorten(text: &mut String, max: usize) -> bool {
+pub(super) fn shorten(text: &mut String, max: usize) -> bool {
     if text.len() <= max {
         return false;
     }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
+use super::xmpp::To;
 use super::{Call, Direction, Expect, Findings, Identity, Next, Observe, Speak};
 
 /// Who calls in all tests: probe.example.net, nobody by name.
@@ -13,7 +14,7 @@ pub(super) fn call() -> Call<'static> {
         ehlo: "probe.example.net".to_owned(),
         contact: Some("noc@example.net".to_owned()),
     });
-    Call { identity: &IDENTITY, name: None }
+    Call { identity: &IDENTITY, name: None, address: 0xc612_0001, xmpp_to: To::Address }
 }
 
 /// What the scripted server does at one point.
@@ -113,7 +114,8 @@ impl<'a, S: Speak> Client<'a, S> {
             match self.speaker.next(&self.observer, &call()) {
                 Next::Say(bytes) => {
                     let line = String::from_utf8(bytes.clone()).expect("ASCII");
-                    let line = line.strip_suffix("\r\n").expect("whole lines").to_owned();
+                    let line = line.strip_suffix("\r\n").or(line.strip_suffix('>').map(|_| line.as_str()));
+                    let line = line.expect("whole lines or tags").to_owned();
                     self.said.push(line.clone());
                     self.unanswered.push_back(line);
                     self.observer.bytes(Direction::Client, &bytes);

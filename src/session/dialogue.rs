@@ -4,6 +4,7 @@ use crate::dialogue::imap::{Imap, ImapSpeaker};
 use crate::dialogue::irc::{Irc, IrcSpeaker};
 use crate::dialogue::pop3::{Pop3, Pop3Speaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
+use crate::dialogue::xmpp::{Xmpp, XmppSpeaker};
 use crate::dialogue::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start};
 use crate::targets::ports::Family;
 
@@ -21,7 +22,7 @@ macro_rules! dialogues {
             pub(super) fn new(family: Family, start: Start) -> Self {
                 match family {
                     $(Family::$family => Self::$family($new(start)),)*
-                    _ => Self::Silent,
+                    Family::Silent => Self::Silent,
                 }
             }
 
@@ -76,4 +77,6 @@ dialogues! {
     Imap: Imap by Imap::new, ImapSpeaker;
     Pop3: Pop3 by Pop3::new, Pop3Speaker;
     Irc: Irc by Irc::new, IrcSpeaker;
+    XmppClient: Xmpp by Xmpp::client, XmppSpeaker;
+    XmppServer: Xmpp by Xmpp::server, XmppSpeaker;
 }

@@ -235,19 +235,6 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_spoken_any_port_and_range_will_do() {
-        let ports = |list: &str| parse_silent(list).map(|all| all.iter().map(|s| s.port).collect::<Vec<_>>());
-        assert_eq!(ports("80, 8000-8002,smtp,imap:77"), Ok(vec![80, 8_000, 8_001, 8_002, 25, 77]));
-        assert_eq!(ports("1-65535").map(|all| all.len()), Ok(65_535));
-        assert_eq!(ports("80,79-81"), Err(PortError::Twice(80)));
-        for wrong in ["0", "9-7", "70000", "80-", "80x", "0-9"] {
-            assert_eq!(ports(wrong), Err(PortError::NotAPort(wrong.into())));
-        }
-        assert_eq!(ports("gopher"), Err(PortError::Unknown("gopher".into())));
-        assert_eq!(ports(","), Err(PortError::Empty));
-    }
-
-    #[test]
     fn the_study_has_fourteen_ports() {
         let services = parse("study").unwrap();
         let ports: Vec<u16> = services.iter().map(|service| service.port).collect();
@@ -263,6 +250,19 @@ mod tests {
                 assert!(one.name() != other.name() && one.port() != other.port(), "{one} and {other}");
             }
         }
+    }
+
+    #[test]
+    fn where_nothing_is_spoken_any_port_and_range_will_do() {
+        let ports = |list: &str| parse_silent(list).map(|all| all.iter().map(|s| s.port).collect::<Vec<_>>());
+        assert_eq!(ports("80, 8000-8002,smtp,imap:77"), Ok(vec![80, 8_000, 8_001, 8_002, 25, 77]));
+        assert_eq!(ports("1-65535").map(|all| all.len()), Ok(65_535));
+        assert_eq!(ports("80,79-81"), Err(PortError::Twice(80)));
+        for wrong in ["0", "9-7", "70000", "80-", "80x", "0-9"] {
+            assert_eq!(ports(wrong), Err(PortError::NotAPort(wrong.into())));
+        }
+        assert_eq!(ports("gopher"), Err(PortError::Unknown("gopher".into())));
+        assert_eq!(ports(","), Err(PortError::Empty));
     }
 
     #[test]

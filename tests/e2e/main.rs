@@ -6,6 +6,7 @@
 
 mod kill;
 mod servers;
+mod study;
 mod tarpit;
 mod usage;
 mod world;

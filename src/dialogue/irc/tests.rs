@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Played, Turn, assert_bounded, assert_same_at_any_split, call, feed, greet, noise, on, pieces, play_whole,
 };
 use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
@@ -109,7 +109,7 @@ fn ping_is_answered_before_anything_goes_on() {
 
     // So often and no oftener, and nothing of it in our own lines' structure.
     let mut observer = Irc::new(Start::Clear);
-    let call = super::super::testing::call();
+    let call = call();
     let mut said = Vec::new();
     for _ in 0..10 {
         observer.bytes(Direction::Server, b"PING :a\rQUIT\r\n");
@@ -253,7 +253,7 @@ fn ircs_is_inside_tls_from_the_start() {
 fn the_goodbye_says_who_calls_and_nothing_else() {
     let say = |contact: Option<&str>| {
         let identity = Identity { ehlo: String::new(), contact: contact.map(str::to_owned) };
-        String::from_utf8(goodbye(&Call { identity: &identity, name: None })).unwrap()
+        String::from_utf8(goodbye(&Call { identity: &identity, ..call() })).unwrap()
     };
     assert_eq!(say(None), "QUIT\r\n");
     assert_eq!(say(Some("a\r\nJOIN #x")), "QUIT :aJOIN #x\r\n");
