@@ -8,6 +8,7 @@
 pub mod certificate;
 pub mod connection;
 pub mod engine;
+pub mod filter;
 pub mod frame;
 pub mod imap;
 mod input;
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("certificate", certificate::run),
     ("connection", connection::run),
     ("engine", engine::run),
+    ("filter", filter::run),
     ("frame", frame::run),
     ("imap", imap::run),
     ("smtp", smtp::run),

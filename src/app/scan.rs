@@ -96,8 +96,6 @@ pub struct Plan {
     pub answers: Answers,
     /// TCP options of the probes.
     pub options: OptionSet,
-    /// Who runs the scan; said where a protocol has room for it.
-    pub contact: Option<String>,
     /// The dataset's folder, or the file of the lines.
     pub output: PathBuf,
     /// Answers as lines instead of a dataset.
