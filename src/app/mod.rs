@@ -7,6 +7,7 @@ pub mod lane;
 pub mod links;
 pub mod memory;
 mod metadata;
+pub mod noise;
 pub mod privileges;
 pub mod scan;
 pub mod simulate;
