@@ -6,6 +6,7 @@ pub mod interface;
 pub mod lane;
 pub mod memory;
 mod metadata;
+pub mod noise;
 pub mod privileges;
 pub mod scan;
 pub mod simulate;

@@ -23,7 +23,7 @@ pub enum Command {
 }
 
 /// `starling scan`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
@@ -38,6 +38,7 @@ Examples:
   starling scan --probe-only -p 80 -o - 198.18.0.0/16
   starling scan --probe-only -p 80,8000-8010 -o results.csv -f saddr,sport,ttl,classification \
       --output-filter \"success = 1 || classification = rst\" 198.18.0.0/16
+  starling scan --noise --contact noc@example.org -n 1000000 -r 50000 -o noise
   starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
@@ -89,6 +90,17 @@ pub struct Scan {
     /// List the fields of lines, and do nothing else.
     #[arg(long)]
     pub list_output_fields: bool,
+
+    /// Measure the background noise as the study did: -n probes [default: 100000000] to each of the ports 1337, 7583,
+    /// 46721, 58976 and 65322, with two seeds (-e and the next one). Each of the ten is a dataset below the folder of
+    /// -o; noise.csv there, and a table at the end, tell how many answered and how many of these never completed a
+    /// handshake. What is said to those who do is a TLS ClientHello.
+    #[arg(long, conflicts_with_all = ["probe_only", "ports", "nic", "dry_run", "metadata_file", "shards"])]
+    pub noise: bool,
+
+    /// The part of --noise that this process does, as PORT:SEED.
+    #[arg(long, hide = true, requires = "noise")]
+    pub noise_part: Option<String>,
 
     /// Write a JSON object about the scan at its end, with zmap's keys; - is standard output.
     #[arg(short = 'm', long, value_name = "FILE")]

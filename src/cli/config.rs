@@ -2,6 +2,7 @@
 
 use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
+use crate::app::noise::{self, Part};
 use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
@@ -34,6 +35,9 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    if let Some(part) = &args.noise_part {
+        return noise_part(args, part);
+    }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
         None => on_network(args, args.interface.clone()),
         Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
@@ -103,6 +107,31 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         described: described(args),
         world: Some(Box::new(swarm)),
     })
+}
+
+/// Targets of each part of `--noise`, if nothing else is asked for: as many as the study's.
+const NOISE_TARGETS: u64 = 100_000_000;
+
+/// The folder of `--noise`, and the first seed. What is wrong with the rest shows here too.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
+    let seed = args.seed.map_or_else(scan::random, Ok)?;
+    noise_part(args, &Part { port: noise::PORTS[0], seed }.to_string())?;
+    Ok((output(args)?, seed))
+}
+
+fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
+    let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
+    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let mut plan = on_network(&args, args.interface.clone())?;
+    if args.max_targets.is_none() {
+        plan.targets_max = NOISE_TARGETS;
+    }
+    plan.metadata = Some(part.result(&plan.output));
+    plan.output = part.folder(&plan.output);
+    Ok(plan)
 }
 
 /// What goes into the manifest as it was given.

@@ -17,7 +17,18 @@ pub(super) fn all() -> Vec<Seed> {
     all.extend(streams());
     all.extend(flights());
     all.extend(worlds());
+    all.extend(filters());
     all
+}
+
+fn filters() -> Vec<Seed> {
+    let texts = [
+        ("default", "success = 1 && repeat = 0"),
+        ("or", "(classification = \"rst\" || icmp_type != 3) && ttl >= 57"),
+        ("fields", "saddr,ttl,timestamp-str"),
+        ("unknown", "sucess = 1 || (saddr < 1"),
+    ];
+    texts.map(|(name, text)| ("filter", name.to_owned(), text.as_bytes().to_vec())).into()
 }
 
 const ACK: u8 = flags::ACK;
