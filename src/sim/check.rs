@@ -246,6 +246,7 @@ impl Checker {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
                 }
             }
+            Fact::Answer(_) => self.violation(now, "an answer as a line, which nobody asked for".to_owned()),
             Fact::Handshake(row, chain) => {
                 let lasted = Duration::from_micros(row.duration_us);
                 let name = format!("{}:{}", Ipv4Addr::from(row.ip), row.port);

@@ -10,3 +10,4 @@ mod study;
 mod tarpit;
 mod usage;
 mod world;
+mod zmap;
