@@ -178,6 +178,9 @@ pub fn run(data: &[u8]) {
     world.run(addresses);
 }
 
+/// Both ways to TLS, and nothing said.
+const SPOKEN: &[Protocol] = &[Protocol::Smtp, Protocol::Imap, Protocol::Imaps, Protocol::Https];
+
 fn context() -> Context {
     thread_local! {
         static CLIENT: Client = Client::new().expect("a client");
@@ -186,7 +189,7 @@ fn context() -> Context {
 }
 
 fn config(addresses: u32, connections_max: usize, rate: Option<f64>, seed: u8) -> Config {
-    let services = Protocol::ALL.iter().map(|&protocol| Service { port: protocol.port(), protocol });
+    let services = SPOKEN.iter().map(|&protocol| Service { port: protocol.port(), protocol });
     let space = Space::new(AddressSet::new(vec![(NET, NET + addresses - 1)]), services.collect());
     let permutation = Permutation::new(space.size(), seed.into());
     Config {
@@ -340,7 +343,7 @@ impl World<'_> {
     /// Holds a segment of ours against the rules.
     fn note(&mut self, segment: &Segment<'_>) {
         let target = (segment.destination, segment.destination_port);
-        let known = Protocol::ALL.iter().any(|protocol| protocol.port() == target.1);
+        let known = SPOKEN.iter().any(|protocol| protocol.port() == target.1);
         if segment.flags == flags::SYN {
             assert!(known && (NET..NET + 16).contains(&target.0), "{target:x?} is no target");
             let first = (0, segment.source_port, segment.seq);

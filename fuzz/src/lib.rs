@@ -7,13 +7,12 @@
 
 pub mod certificate;
 pub mod connection;
+pub mod dialogues;
 pub mod engine;
 pub mod filter;
 pub mod frame;
-pub mod imap;
 mod input;
 mod lines;
-pub mod smtp;
 pub mod tls;
 
 /// A target's body.
@@ -26,7 +25,11 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("engine", engine::run),
     ("filter", filter::run),
     ("frame", frame::run),
-    ("imap", imap::run),
-    ("smtp", smtp::run),
+    ("imap", dialogues::imap),
+    ("irc", dialogues::irc),
+    ("managesieve", dialogues::managesieve),
+    ("pop3", dialogues::pop3),
+    ("smtp", dialogues::smtp),
     ("tls", tls::run),
+    ("xmpp", dialogues::xmpp),
 ];

@@ -1,5 +1,6 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::targets::ports;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -44,8 +45,8 @@ pub struct Scan {
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
-    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    /// Ports.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS", help = ports_help())]
     pub ports: Option<String>,
 
     /// Folder of the dataset; it must not exist, or be empty. With --probe-only also a file of lines, if its name ends
@@ -241,6 +242,14 @@ pub enum XmppTo {
     Empty,
     /// Its address.
     Address,
+}
+
+fn ports_help() -> String {
+    format!(
+        "Ports, by name or number; study is the study's fourteen; a protocol on another port as in smtp:2525. Known \
+         are {}",
+        ports::known()
+    )
 }
 
 /// Answers to record beside SYN-ACKs.

@@ -17,6 +17,8 @@ pub enum Family {
     XmppClient,
     /// RFC 6120, a server's stream (`jabber:server`).
     XmppServer,
+    /// RFC 5804.
+    ManageSieve,
     /// Nothing is said: the TLS handshake is all.
     Silent,
 }
@@ -63,7 +65,7 @@ macro_rules! protocols {
     };
 }
 
-// In the order of the study's port table.
+// In the order of the study's port table; what is not in it last.
 protocols! {
     /// SMTP between servers, with STARTTLS (RFC 5321, RFC 3207).
     Smtp: "smtp", 25, Smtp, Upgrade;
@@ -93,6 +95,8 @@ protocols! {
     XmppsServer: "xmpps-server", 5270, XmppServer, Direct;
     /// TLS on the web's port; nothing is said inside.
     Https: "https", 443, Silent, Direct;
+    /// ManageSieve with STARTTLS (RFC 5804).
+    Managesieve: "managesieve", 4190, ManageSieve, Upgrade;
 }
 
 impl Protocol {
@@ -147,7 +151,8 @@ pub enum PortError {
     Empty,
 }
 
-fn known() -> String {
+/// Every protocol with its port, in words.
+pub fn known() -> String {
     let names: Vec<String> = Protocol::ALL.iter().map(|p| format!("{p} ({})", p.port())).collect();
     names.join(", ")
 }

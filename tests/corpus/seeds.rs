@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<Seed> {
     let mut all = frames();
     all.extend(connections());
     all.extend(dialogues());
+    all.extend(streams());
     all.extend(flights());
     all.extend(worlds());
     all.extend(filters());
@@ -118,8 +119,28 @@ fn dialogues() -> Vec<Seed> {
     let list = "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na1 OK done\r\n";
     let imap = [
         vec![server("* OK [CAPABILITY IMAP4rev1] hi\r\n"), client("a1 CAPABILITY\r\n"), server(list)],
-        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls, client("a3 CAPABILITY\r\n")],
+        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls.clone(), client("a3 CAPABILITY\r\n")],
         vec![server("* CAPABILITY IMAP4rev1\r\na3 OK\r\n"), client("a4 LOGOUT\r\n"), server("* BYE\r\na4 OK\r\n")],
+    ]
+    .concat();
+    let capa = "+OK\r\nSTLS\r\nSASL PLAIN LOGIN\r\n..x\r\n.\r\n";
+    let pop3 = [
+        vec![server("+OK hi <1.2@h>\r\n"), client("CAPA\r\n"), server(capa), client("STLS\r\n")],
+        vec![server("+OK go\r\nEXTRA"), tls.clone(), client("CAPA\r\n"), server(capa), client("QUIT\r\n")],
+        vec![server("+OK bye\r\n")],
+    ]
+    .concat();
+    let caps = ":a CAP * LS * :x y\r\nPING :1\r\n:a CAP * LS :tls sasl=PLAIN,EXTERNAL\r\n";
+    let irc = [
+        vec![server(":a NOTICE * :hi\r\n"), client("CAP LS 302\r\n"), server(caps), client("PONG :1\r\n")],
+        vec![client("STARTTLS\r\n"), server(":a 670 * :go\r\nEXTRA"), tls.clone(), client("CAP LS 302\r\n")],
+        vec![server(caps), client("QUIT :x\r\n"), server("ERROR :bye\r\n")],
+    ]
+    .concat();
+    let list = "\"IMPLEMENTATION\" \"x\"\r\n\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK \"hi\"\r\n";
+    let managesieve = [
+        vec![server(list), client("STARTTLS\r\n"), server("OK\r\nEXTRA"), tls.clone(), server(list)],
+        vec![client("LOGOUT\r\n"), server("OK\r\n")],
     ]
     .concat();
     let only_server = |chunks: &[Vec<u8>]| -> Vec<Vec<u8>> {
@@ -142,7 +163,75 @@ fn dialogues() -> Vec<Seed> {
         seed("imap", "inside_tls", 3, &[server("* PREAUTH hi\r\n"), server("* CAPABILITY X AUTH=Y\r\na1 OK\r\n")]),
         seed("imap", "bye", 2, &[server("* BYE full\r\n")]),
         seed("imap", "literal", 0, &[imap[0].clone(), server("* X {5}\r\nabcde y\r\n"), client("a1 LOGIN {3}\r\n")]),
+        seed("pop3", "both_sides", 0, &pop3),
+        seed("pop3", "server", 2, &only_server(&pop3)),
+        seed("pop3", "without_capa", 2, &[pop3[0].clone(), server("-ERR\r\n"), server("-ERR\r\n+OK\r\n")]),
+        seed("pop3", "private", 0, &[pop3[0].clone(), client("AUTH PLAIN\r\n"), server("+ \r\n-ERR\r\n")]),
+        seed("pop3", "inside_tls", 3, &[pop3[0].clone(), server(capa), server("+OK\r\n")]),
+        seed("irc", "both_sides", 0, &irc),
+        seed("irc", "server", 2, &only_server(&irc)),
+        seed("irc", "without_cap", 2, &[server(":a 421 * CAP :x\r\n"), server(":a 451 * :x\r\nERROR :x\r\n")]),
+        seed("irc", "registers", 0, &[client("NICK a\r\n"), irc[0].clone(), server(":a 001 a :x\r\n"), irc[0].clone()]),
+        seed("irc", "inside_tls", 3, &[irc[0].clone(), server(caps), server("ERROR :bye\r\n")]),
+        seed("managesieve", "both_sides", 0, &managesieve),
+        seed("managesieve", "server", 2, &only_server(&managesieve)),
+        seed("managesieve", "refused", 2, &[server("BYE \"full\"\r\n")]),
+        seed(
+            "managesieve",
+            "private",
+            0,
+            &[managesieve[0].clone(), client("AUTHENTICATE \"X\"\r\n"), server("NO\r\n")],
+        ),
         seed("imap", "long", 0, &[server("* OK ["), long, server("\r\n")]),
+    ]
+}
+
+/// Conversations in XMPP, as `lines` decodes them.
+fn streams() -> Vec<Seed> {
+    const SERVER: u8 = 0;
+    const CLIENT: u8 = 1;
+    let said = |side: u8, text: &str| -> Vec<u8> {
+        let parts = text.as_bytes().chunks(100);
+        parts.flat_map(|part| [&[u8::try_from(part.len()).expect("short") << 1 | side], part].concat()).collect()
+    };
+    let head = |from: &str| {
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='http://etherx.jabber.org/streams' {from}='a.example' id='1' xml:lang='en' version='1.0'>"
+        )
+    };
+    let (ours, theirs) = (head("to"), head("from"));
+    let offer = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+        <dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
+    let auth = "<stream:features>\n<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+        <mechanism><![CDATA[SCRAM]]>-SHA-1</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>\
+        <channel-binding type='tls-exporter'/></sasl-channel-binding></stream:features>";
+    let ask = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    let reply = |word: &str| format!("<{word} xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    let error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text \
+        xmlns='urn:ietf:params:xml:ns:xmpp-streams'>who &lt;&#x2e;</text></stream:error></stream:stream>";
+    let bye = "</stream:stream>";
+    let opened = [said(CLIENT, &ours), said(SERVER, &theirs)].concat();
+    let asked = [said(SERVER, offer), said(CLIENT, ask)].concat();
+    let tls = vec![0xff];
+    let secured = [said(SERVER, &reply("proceed")), tls.clone()].concat();
+    let inside = [said(SERVER, auth), said(CLIENT, bye), said(SERVER, bye)].concat();
+    let servers = [&theirs, offer, &reply("proceed")].map(|text| said(SERVER, text)).concat();
+    let seed =
+        |name: &str, mode: u8, parts: &[&[u8]]| ("xmpp", name.to_owned(), [&[mode][..], &parts.concat()].concat());
+    vec![
+        seed("both_sides", 0, &[&opened, &asked, &secured, &opened, &inside]),
+        seed("server", 2, &[&servers, &tls, &said(SERVER, &(theirs.clone() + auth + bye))]),
+        seed("inside_tls", 3, &[&said(SERVER, &(theirs.clone() + "<!-- c -->" + auth + bye))]),
+        seed("injected", 0, &[&opened, &asked, &said(SERVER, &(reply("proceed") + auth)), &tls, &opened]),
+        seed("refused", 0, &[&opened, &asked, &said(SERVER, &(reply("failure") + bye))]),
+        seed("host_unknown", 2, &[&said(SERVER, &(theirs.clone() + error))]),
+        seed("private", 0, &[&opened, &said(CLIENT, "<auth xmlns='urn:x'>AA==</auth>"), &said(SERVER, auth)]),
+        seed("alien", 2, &[&said(SERVER, "HTTP/1.1 400 Bad Request\r\n\r\n")]),
+        seed("doctype", 0, &[&said(SERVER, "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")]),
+        seed("deep", 0, &[&opened, &said(SERVER, &"<a xmlns:b='urn:b'>".repeat(40))]),
+        seed("long", 0, &[&opened, &said(SERVER, "<stream:features><a>"), &[0xfe, b'x', 0x27, 0x0f], &inside]),
+        seed("white_space", 0, &[&opened, &[0xfe, b' ', 0x27, 0x0f], &asked, &secured]),
     ]
 }
 

@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, call, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, call, feed, greet, noise, on,
+    pieces, play_whole,
 };
 use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
 
 const LS: &str = "CAP LS 302";
-const BYE: &str = "QUIT :noc@example.net";
+const BYE: &str = "QUIT";
 
 fn clear(script: &[Turn]) -> Played {
     play_whole(Irc::new(Start::Clear), &IrcSpeaker, script)
@@ -41,7 +42,7 @@ fn inspircd() -> Vec<Turn> {
         ),
         on("STARTTLS", ":irc.example.net 670 * :STARTTLS successful, go ahead with TLS handshake\r\n"),
         on(LS, ":irc.example.net CAP * LS :multi-prefix sasl=PLAIN\r\n"),
-        on(BYE, "ERROR :Closing link: (unknown@198.18.0.1) [Quit: noc@example.net]\r\n"),
+        on(BYE, "ERROR :Closing link: (unknown@198.18.0.1) [Quit]\r\n"),
     ]
 }
 
@@ -297,6 +298,19 @@ fn who_registers_is_not_kept() {
 }
 
 #[test]
+fn a_welcome_to_nobody_changes_nothing_but_what_is_kept() {
+    let played = clear(&[
+        greet(":a 001 x :Welcome\r\n:a 001 x :Welcome\r\n:a NOTICE x :hi\r\n"),
+        on(LS, ":a CAP x LS :tls\r\n"),
+        on("STARTTLS", ":a 691 x :no\r\n"),
+        on(BYE, "ERROR :x\r\n"),
+    ]);
+    assert_eq!(played.said, [LS, "STARTTLS", BYE, "<close>"]);
+    assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("691") });
+    assert_eq!(played.findings.greeting, None);
+}
+
+#[test]
 fn an_eager_client_is_followed() {
     let observer = overheard(&[('c', "STARTTLS\r\n\x16\x03\x01"), ('s', ":a NOTICE AUTH :hi\r\n:a 670 * :go\r\n")]);
     assert_eq!(observer.expect(), Expect::Tls);
@@ -341,6 +355,18 @@ static PHRASES: &[&[u8]] = &[
     b"CA",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    match line {
+        LS => Some(Ask::List),
+        "STARTTLS" => Some(Ask::Upgrade),
+        BYE => Some(Ask::Goodbye),
+        pong => {
+            assert!(pong.starts_with("PONG :"), "{pong}");
+            None
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -361,5 +387,6 @@ proptest! {
         let (findings, expect) = feed(Irc::new(start), &IrcSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Irc::new(start), &IrcSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Irc::new(start), &IrcSpeaker, &chunks, ask);
     }
 }

@@ -3,8 +3,10 @@
 
 mod imap;
 mod irc;
+mod managesieve;
 mod pop3;
 mod smtp;
+mod xmpp;
 
 use crate::targets::ports::{Family, Protocol, Security};
 use rustls::crypto::aws_lc_rs;
@@ -92,6 +94,8 @@ struct Part {
     end: u8,
     /// Said as soon as it is connected to; may be nothing.
     greeting: fn(&Scene<'_>) -> String,
+    /// Said as soon as an upgrade has brought TLS; may be nothing.
+    upgraded: fn(&Scene<'_>) -> String,
     /// The reply to an utterance, line ends cut off.
     reply: fn(&Scene<'_>, &str) -> (String, Then),
     /// What these tell.
@@ -104,13 +108,15 @@ fn part(family: Family) -> Option<&'static Part> {
         Family::Imap => Some(&imap::PART),
         Family::Pop3 => Some(&pop3::PART),
         Family::Irc => Some(&irc::PART),
-        Family::XmppClient | Family::XmppServer | Family::Silent => None,
+        Family::ManageSieve => Some(&managesieve::PART),
+        Family::XmppClient | Family::XmppServer => Some(&xmpp::PART),
+        Family::Silent => None,
     }
 }
 
-/// Whether hosts can speak it.
-pub fn spoken(protocol: Protocol) -> bool {
-    part(protocol.family()).is_some() || protocol.family() == Family::Silent
+/// For a part that keeps silent.
+fn nothing(_: &Scene<'_>) -> String {
+    String::new()
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -183,7 +189,7 @@ impl Script {
     pub fn greet(&mut self, out: &mut Vec<u8>) {
         let Some(part) = self.part().filter(|_| !self.nonsense) else { return };
         let greeting = (part.greeting)(&self.scene());
-        self.closing = self.manner == Manner::Busy;
+        self.closing = self.manner == Manner::Busy && !greeting.is_empty();
         match &mut self.tls {
             Some(tls) => {
                 // The buffer of a new connection takes a line.
@@ -268,6 +274,10 @@ impl Script {
                 Some(config) => ServerConnection::new(config).ok().map(Box::new),
                 None => server(self.newest_tls),
             };
+        }
+        let said = self.part().map(|part| (part.upgraded)(&self.scene())).unwrap_or_default();
+        if let Some(tls) = &mut self.tls {
+            let _ = tls.writer().write_all(said.as_bytes());
         }
     }
 
