@@ -157,7 +157,7 @@ outcomes! {
     NotTls = "not_tls",
     /// The server refused service, in its greeting or later.
     ServiceRefused = "service_refused",
-    /// The server does not serve the name it was asked for (XMPP `host-unknown`).
+    /// The server does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
     HostUnknown = "host_unknown",
     /// The server does not speak the protocol.
     ProtocolError = "protocol_error",
@@ -250,18 +250,11 @@ impl Session {
             Security::Direct => Start::InsideTls,
         };
         let dialogue = Dialogue::new(protocol.family(), start);
-        // After an upgrade everybody knows what is spoken.
-        let alpn = match (start, protocol.family()) {
-            (Start::InsideTls, Family::Silent) => tls::Alpn::Web,
-            (Start::InsideTls, Family::XmppClient) => tls::Alpn::XmppClient,
-            (Start::InsideTls, Family::XmppServer) => tls::Alpn::XmppServer,
-            _ => tls::Alpn::None,
-        };
         let mut session = Self {
             dialogue,
             tls: None,
             address,
-            alpn,
+            alpn: alpn(protocol),
             inside_tls: false,
             finished: false,
             first_flight: FirstFlight::Awaited,
@@ -486,6 +479,16 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+/// What is offered in ALPN where `protocol` is spoken. After an upgrade everybody knows what follows.
+pub const fn alpn(protocol: Protocol) -> tls::Alpn {
+    match (protocol.security(), protocol.family()) {
+        (Security::Direct, Family::Silent) => tls::Alpn::Web,
+        (Security::Direct, Family::XmppClient) => tls::Alpn::XmppClient,
+        (Security::Direct, Family::XmppServer) => tls::Alpn::XmppServer,
+        _ => tls::Alpn::None,
     }
 }
 

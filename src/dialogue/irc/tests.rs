@@ -253,7 +253,7 @@ fn ircs_is_inside_tls_from_the_start() {
 fn the_goodbye_says_who_calls_and_nothing_else() {
     let say = |contact: Option<&str>| {
         let identity = Identity { ehlo: String::new(), contact: contact.map(str::to_owned) };
-        String::from_utf8(goodbye(&Call { identity: &identity, name: None })).unwrap()
+        String::from_utf8(goodbye(&Call { identity: &identity, ..super::super::testing::call() })).unwrap()
     };
     assert_eq!(say(None), "QUIT\r\n");
     assert_eq!(say(Some("a\r\nJOIN #x")), "QUIT :aJOIN #x\r\n");
