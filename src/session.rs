@@ -123,6 +123,8 @@ pub enum Cause {
     TooManySegments,
     /// The run was stopped.
     Interrupted,
+    /// The address was blocked.
+    Blocked,
 }
 
 macro_rules! outcomes {
@@ -179,6 +181,8 @@ outcomes! {
     TooManySegments = "too_many_segments",
     /// The run was stopped.
     Interrupted = "interrupted",
+    /// The address was blocked in mid-run.
+    Blocked = "blocked",
 }
 
 #[derive(Debug)]
@@ -351,6 +355,7 @@ impl Session {
         let stage = self.stage();
         match cause {
             Cause::Interrupted => return (Outcome::Interrupted, Some("the run was stopped")),
+            Cause::Blocked => return (Outcome::Blocked, Some("the address was blocked in mid-run")),
             Cause::Silent => return (Outcome::SilentAfterSynack, None),
             Cause::TooMuchData => return (Outcome::TooMuchData, reason(cause)),
             Cause::TooManySegments => return (Outcome::TooManySegments, reason(cause)),

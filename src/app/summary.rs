@@ -271,6 +271,10 @@ impl fmt::Display for Summary {
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed))?;
+        if ledger.blocked_since > 0 {
+            let count = ledger.blocked_since;
+            writeln!(f, "  {count:>10} more were not sent: the blocklist that was read again has their targets")?;
+        }
         writeln!(f, "connections: {}", ledger.ended)?;
         for (name, count) in state.outcomes.named().filter(|(_, count)| *count > 0) {
             writeln!(f, "  {count:>10} {name}")?;

@@ -83,7 +83,9 @@ COMMENT ON VIEW {name} IS {};
 fn text_form(column: &Column) -> Option<String> {
     let name = column.name;
     match column.kind {
-        Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::U32 if name.ends_with("ip") => {
+            Some(format!("ipv4({name}) AS {}address", name.strip_suffix("ip").unwrap_or_default()))
+        }
         Kind::Hash => Some(format!("lower(hex({name})) AS {name}_hex")),
         Kind::HashList => Some(format!("[lower(hex(hash)) FOR hash IN {name}] AS {name}_hex")),
         _ => None,

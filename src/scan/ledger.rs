@@ -6,8 +6,12 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
+        /// Targets whose turn came.
+        walked,
         /// Probes handed to the link.
         probes,
+        /// Targets not probed because the blocklist, read again since the start, has them.
+        blocked_since,
         /// TCP frames taken from the link.
         frames,
         /// Frames that are no segment: not TCP over IPv4, truncated, fragment.
@@ -32,10 +36,13 @@ counters! {
         no_room,
         /// Answers that had to wait until another connection to their address was over.
         waited,
+        /// Valid SYN-ACKs from addresses blocked since their probe: reset, and otherwise left alone.
+        blocked_answers,
         /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
         /// `probes`.
         asked_again,
-        /// Answers that waited and came to no connection: asked again in vain, or the run was interrupted.
+        /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
+        /// the address was blocked.
         turns_lost,
         /// Resets not sent because too many waited for the link already.
         resets_unsent,
@@ -52,7 +59,8 @@ impl Ledger {
     pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
         let sums = [
             (
-                "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room",
+                "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room + \
+                 blocked_answers",
                 self.frames,
                 self.malformed
                     + self.bad_checksum
@@ -62,8 +70,10 @@ impl Ledger {
                     + self.segments
                     + self.answers
                     + self.duplicates
-                    + self.no_room,
+                    + self.no_room
+                    + self.blocked_answers,
             ),
+            ("walked = probes + blocked_since", self.walked, self.probes + self.blocked_since),
             ("answers = opened + turns_lost + waiting", self.answers, self.opened + self.turns_lost + waiting),
             ("opened = ended + open", self.opened, self.ended + open),
         ];
