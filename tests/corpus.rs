@@ -113,6 +113,7 @@ replays! {
     frame: 100_000,
     imap: 5_000,
     smtp: 5_000,
+    targets: 20_000,
     tls: 3_000,
 }
 

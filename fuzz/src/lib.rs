@@ -13,6 +13,7 @@ pub mod imap;
 mod input;
 mod lines;
 pub mod smtp;
+pub mod targets;
 pub mod tls;
 
 /// A target's body.
@@ -26,5 +27,6 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("frame", frame::run),
     ("imap", imap::run),
     ("smtp", smtp::run),
+    ("targets", targets::run),
     ("tls", tls::run),
 ];
