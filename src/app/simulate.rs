@@ -36,7 +36,7 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let dataset = Dataset::create(&plan.output, world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
     targets::write_announced(&dataset, &plan.loaded.announced, world.utc())?;
-    let privileges = privileges::give_up(dataset.root(), plan.loaded.blocklist.as_deref())?;
+    let privileges = privileges::give_up(Some(dataset.root()), plan.loaded.blocklist.as_deref())?;
     let signals = Signals::install()?;
     let mut summary = Summary::new(plan, link, &tls, privileges, world.utc());
     write_manifest(dataset.root(), &summary)?;
@@ -67,7 +67,14 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     status.finish();
     summary.xdp = Some(world.nic().verdicts());
     let stopped = (obeyed > 0).then_some(Stopped::Signal);
-    summary.finish(world.utc(), &snapshot(&world), writer.finish()?, latencies, stopped);
+    summary.finish(
+        world.utc(),
+        &snapshot(&world),
+        writer.finish()?,
+        latencies,
+        stopped,
+        world.engine().answered_bytes(),
+    );
     write_manifest(dataset.root(), &summary)?;
     summary.check()?;
     if let [first, others @ ..] = world.violations() {

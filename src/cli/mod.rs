@@ -7,6 +7,7 @@ mod dry_run;
 use crate::app::{doctor, scan};
 use args::{Args, Command};
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -49,6 +50,9 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
+    if args.list_output_fields {
+        return list_output_fields();
+    }
     let plan = match config::resolve(args) {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
@@ -74,6 +78,15 @@ fn scan(args: &args::Scan) -> Exit {
         }
         Err(error) => complain(&error, Exit::Fatal),
     }
+}
+
+fn list_output_fields() -> Exit {
+    let mut out = std::io::stdout().lock();
+    for field in crate::output::lines::fields::Field::ALL {
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
+    }
+    Exit::Done
 }
 
 fn complain(error: &anyhow::Error, exit: Exit) -> Exit {

@@ -7,7 +7,9 @@
 mod kill;
 mod reload;
 mod servers;
+mod study;
 mod targets;
 mod tarpit;
 mod usage;
 mod world;
+mod zmap;
