@@ -236,6 +236,7 @@ impl Session {
         let stage = self.stage();
         match cause {
             Cause::Interrupted => return (Outcome::Interrupted, Some("the run was stopped")),
+            Cause::Blocked => return (Outcome::Blocked, Some("the address was blocked in mid-run")),
             Cause::Silent => return (Outcome::SilentAfterSynack, None),
             Cause::TooMuchData => return (Outcome::TooMuchData, reason(cause)),
             Cause::TooManySegments => return (Outcome::TooManySegments, reason(cause)),

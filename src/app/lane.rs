@@ -7,9 +7,10 @@ use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
 use crate::scan::ledger::{Held, Ledger, Outcomes};
+use crate::targets::cidr::AddressSet;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +24,12 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
 /// What the main thread wants of the lanes.
 #[derive(Debug, Default)]
-pub struct Control(AtomicU8);
+pub struct Control {
+    stop: AtomicU8,
+    /// How often the blocklist was replaced.
+    blocklists: AtomicUsize,
+    blocklist: Mutex<Arc<AddressSet>>,
+}
 
 const STOP: u8 = 1;
 const INTERRUPT: u8 = 2;
@@ -31,12 +37,26 @@ const INTERRUPT: u8 = 2;
 impl Control {
     /// No more probes; finish what is open.
     pub fn stop(&self) {
-        self.0.fetch_max(STOP, Ordering::Relaxed);
+        self.stop.fetch_max(STOP, Ordering::Relaxed);
     }
 
     /// Reset what is open and end.
     pub fn interrupt(&self) {
-        self.0.fetch_max(INTERRUPT, Ordering::Relaxed);
+        self.stop.fetch_max(INTERRUPT, Ordering::Relaxed);
+    }
+
+    /// Nothing more to the addresses in `list`.
+    pub fn block(&self, list: Arc<AddressSet>) {
+        *self.blocklist.lock().unwrap_or_else(PoisonError::into_inner) = list;
+        self.blocklists.fetch_add(1, Ordering::Release);
+    }
+
+    /// The list, if there is a newer one than the `seen`-th.
+    fn blocklist(&self, seen: &mut usize) -> Option<Arc<AddressSet>> {
+        let current = self.blocklists.load(Ordering::Acquire);
+        let newer = current != *seen;
+        *seen = current;
+        newer.then(|| Arc::clone(&self.blocklist.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -121,6 +141,7 @@ impl<Io: FrameIo> Lane<Io> {
         let mut backlog = VecDeque::new();
         let mut published_at = Instant::ZERO;
         let mut interrupted = false;
+        let mut blocklists = 0;
         let mut failure = None;
         loop {
             let now = self.clock.now();
@@ -136,6 +157,9 @@ impl<Io: FrameIo> Lane<Io> {
             backlog.extend(self.engine.take_facts());
             self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
             self.obey(now, &mut interrupted);
+            if let Some(list) = self.control.blocklist(&mut blocklists) {
+                self.engine.block(list);
+            }
             if now >= published_at + PUBLISH_EVERY {
                 published_at = now;
                 self.publish();
@@ -164,7 +188,7 @@ impl<Io: FrameIo> Lane<Io> {
     }
 
     fn obey(&mut self, now: Instant, interrupted: &mut bool) {
-        match self.control.0.load(Ordering::Relaxed) {
+        match self.control.stop.load(Ordering::Relaxed) {
             INTERRUPT if !*interrupted => {
                 *interrupted = true;
                 self.engine.interrupt();

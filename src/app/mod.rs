@@ -9,6 +9,7 @@ pub mod memory;
 mod metadata;
 pub mod noise;
 pub mod privileges;
+mod reload;
 pub mod scan;
 pub mod simulate;
 pub mod sink;

@@ -7,6 +7,7 @@ use crate::app::lane::{Control, Lane, Published, Snapshot};
 use crate::app::links::{self, Links, Transmit};
 use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
+use crate::app::reload::Reload;
 use crate::app::simulate;
 use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
@@ -133,7 +134,8 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let place = Place::open(plan, begin)?;
     let folder = place.folder().map(Path::to_owned);
     let metadata = plan.metadata.as_deref().map(Metadata::open).transpose()?;
-    let privileges = privileges::give_up(folder.as_deref())?;
+    place.write_announced(&plan.loaded.announced, begin)?;
+    let privileges = privileges::give_up(folder.as_deref(), plan.loaded.blocklist.as_deref())?;
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
@@ -253,26 +255,36 @@ pub fn random() -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// SIGINT and SIGTERM, counted.
-pub(super) struct Signals(Arc<AtomicUsize>);
+/// SIGINT and SIGTERM, and SIGHUP, counted.
+pub(super) struct Signals {
+    stops: Arc<AtomicUsize>,
+    reloads: Arc<AtomicUsize>,
+}
 
 impl Signals {
     pub(super) fn install() -> Result<Self> {
-        let count = Arc::new(AtomicUsize::new(0));
-        let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let (stops, reloads) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         // Counting in a handler wants `unsafe`; a thread that waits for signals does not.
-        let mut waiting = signal_hook::iterator::Signals::new(wanted).context("signals cannot be caught")?;
-        let counted = Arc::clone(&count);
+        let mut waiting =
+            signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
+        let counted = (Arc::clone(&stops), Arc::clone(&reloads));
         Builder::new().name("signals".into()).spawn(move || {
-            for _ in waiting.forever() {
-                counted.fetch_add(1, Ordering::Relaxed);
+            for signal in waiting.forever() {
+                let count = if signal == SIGHUP { &counted.1 } else { &counted.0 };
+                count.fetch_add(1, Ordering::Relaxed);
             }
         })?;
-        Ok(Self(count))
+        Ok(Self { stops, reloads })
     }
 
     pub(super) fn received(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    /// How often the blocklist was to be read again.
+    pub(super) fn reloads(&self) -> usize {
+        self.reloads.load(Ordering::Relaxed)
     }
 }
 
@@ -414,9 +426,13 @@ fn supervise(
 ) -> Option<Stopped> {
     let Interface { name, tx_dropped, .. } = &way.interface;
     let mut status = Status::new(plan.quiet, plan.rate.is_some()).watching(name, *tx_dropped);
+    let mut reload = Reload::new(plan.loaded.blocklist.clone());
     let mut stopped = None;
     while lanes.running() {
         std::thread::sleep(POLL);
+        if let Some(list) = reload.list(signals.reloads()) {
+            control.block(list);
+        }
         let state = lanes.state();
         let elapsed = clock.now() - crate::base::Instant::ZERO;
         status.update(elapsed, &state);

@@ -334,6 +334,10 @@ impl fmt::Display for Summary {
         let unsent = state.nic.live_refused + state.nic.live_lost;
         let told = ledger.answers + closed + unreachable + unsent;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(told))?;
+        if ledger.blocked_since > 0 {
+            let count = ledger.blocked_since;
+            writeln!(f, "  {count:>10} more were not sent: the blocklist that was read again has their targets")?;
+        }
         if let Some(lines) = written.lines {
             return writeln!(f, "lines written: {lines}").and_then(|()| self.losses(f, state));
         }

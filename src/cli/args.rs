@@ -120,6 +120,12 @@ pub struct Scan {
     #[arg(short = 'I', long, value_name = "FILE")]
     pub list_of_ips_file: Option<PathBuf>,
 
+    /// Routing table whose announced prefixes are allowed, together with those of -w and CIDR: an MRT dump (TABLE_DUMP
+    /// or TABLE_DUMP_V2, also .gz or .bz2), or pyasn's or CAIDA's list of prefixes. - is standard input. Reserved
+    /// ranges and prefixes shorter than /8 are left out. The table prefixes holds its ranges with their AS.
+    #[arg(long, value_name = "FILE")]
+    pub allow_rib: Option<PathBuf>,
+
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
     pub rate: Option<f64>,
@@ -236,9 +242,14 @@ pub struct Scan {
     #[arg(long, value_name = "TEXT")]
     pub contact: Option<String>,
 
-    /// Print the targets in probing order, as address,port, and send nothing.
+    /// Print the targets in probing order, and send nothing.
     #[arg(short = 'd', long)]
     pub dry_run: bool,
+
+    /// How -d prints: text is a line address,port each; binary six bytes each, address and port, both with their least
+    /// significant byte first.
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "dry_run")]
+    pub format: Format,
 
     /// No status lines.
     #[arg(short = 'q', long)]
@@ -302,6 +313,15 @@ pub enum XdpMode {
     Native,
     /// In the kernel's stack: slower, works with every driver.
     Generic,
+}
+
+/// How a dry run prints targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `address,port`, a line each.
+    Text,
+    /// Six bytes each.
+    Binary,
 }
 
 /// Which way probes take.

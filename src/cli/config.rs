@@ -232,6 +232,7 @@ fn sources(args: &Scan) -> Sources<'_> {
         prefixes: &args.targets,
         allowlist: args.allowlist_file.as_deref(),
         list: args.list_of_ips_file.as_deref(),
+        rib: args.allow_rib.as_deref(),
         blocklist: args.blocklist_file.as_deref(),
     }
 }

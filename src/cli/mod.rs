@@ -2,11 +2,12 @@
 
 pub mod args;
 pub mod config;
+mod dry_run;
 
 use crate::app::{doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -65,7 +66,7 @@ fn scan(args: &args::Scan) -> Exit {
         }
     }
     if args.dry_run {
-        return match dry_run(&plan) {
+        return match dry_run::print(&plan, args.format) {
             // A reader that has seen enough is no error.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 complain(&anyhow::anyhow!("targets cannot be printed: {error}"), Exit::Fatal)
@@ -103,23 +104,6 @@ fn list_output_fields() -> Exit {
         let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
     }
     Exit::Done
-}
-
-/// Prints the targets of the plan's shard in probing order, as `address,port`.
-fn dry_run(plan: &scan::Plan) -> std::io::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let permutation = crate::targets::permute::Permutation::new(plan.space.size(), plan.seed);
-    let (shard, shards) = plan.shard;
-    let mut left = plan.targets_max;
-    for index in permutation.walk(permutation.part(shard, shards)) {
-        if left == 0 {
-            break;
-        }
-        left -= 1;
-        let target = plan.space.target(index);
-        writeln!(out, "{},{}", std::net::Ipv4Addr::from(target.address), target.port)?;
-    }
-    out.flush()
 }
 
 fn complain(error: &anyhow::Error, exit: Exit) -> Exit {

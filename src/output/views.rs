@@ -83,7 +83,9 @@ COMMENT ON VIEW {name} IS {};
 fn text_form(column: &Column) -> Option<String> {
     let name = column.name;
     match column.kind {
-        Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::U32 if name == "ip" || name.ends_with("_ip") => {
+            Some(format!("ipv4({name}) AS {}address", name.strip_suffix("ip").unwrap_or_default()))
+        }
         Kind::U32 if name == "responder" => {
             Some("CASE WHEN responder IS NOT NULL THEN ipv4(responder) END AS responder_address".to_owned())
         }

@@ -15,6 +15,7 @@ use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
 use crate::session::Context;
+use crate::targets::cidr::AddressSet;
 use crate::targets::permute::{Permutation, Walk};
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
@@ -31,6 +32,9 @@ use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
+
+/// Blocked targets that are passed over at a time, so that receiving never waits long.
+const SKIPS_MAX: u32 = 4_096;
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -96,6 +100,8 @@ pub struct Engine {
     context: Context,
     walk: Walk,
     targets_left: u64,
+    /// What is blocked since the blocklist was read again.
+    blocked: Option<Arc<AddressSet>>,
     template: Template,
     pace: Pace,
     phase: Phase,
@@ -123,6 +129,7 @@ impl Engine {
         Self {
             walk,
             targets_left: config.targets_max,
+            blocked: None,
             template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
@@ -212,7 +219,7 @@ impl Engine {
     /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
     #[inline]
     pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
-        let facts = if self.asks.is_empty() { self.next_target(now) } else { self.next_ask(now) }?;
+        let facts = if self.asks.is_empty() { self.next_probe(now) } else { self.next_ask(now) }?;
         self.template.stamp(now);
         Some(self.template.finish(&facts))
     }
@@ -243,7 +250,7 @@ impl Engine {
     pub fn interrupt(&mut self) {
         self.phase = Phase::Interrupted;
         self.asks.clear();
-        for waiting in self.turns.clear() {
+        for waiting in self.turns.give_up(|_| true) {
             self.ledger.turns_lost += 1;
             let segment = waiting.segment();
             self.reset(segment.tuple(), segment.ack);
@@ -256,6 +263,26 @@ impl Engine {
             self.touched(id);
             last = Some(id);
         }
+    }
+
+    /// From now on nothing goes to the addresses in `list`, which takes the place of any earlier one: they are not
+    /// probed, and what is open or waits is reset. Targets keep their places in the order.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.asks.retain(|tuple| !list.contains(tuple.remote));
+        for waiting in self.turns.give_up(|address| list.contains(address)) {
+            self.ledger.turns_lost += 1;
+            let segment = waiting.segment();
+            self.reset(segment.tuple(), segment.ack);
+        }
+        let mut last = None;
+        while let Some(id) = self.table.next_id(last) {
+            if let Some(conversation) = self.table.get_mut(id).filter(|open| list.contains(open.tuple.remote)) {
+                conversation.block();
+                self.touched(id);
+            }
+            last = Some(id);
+        }
+        self.blocked = Some(list);
     }
 
     /// Whether probes are still to be sent.
@@ -403,7 +430,7 @@ impl Engine {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
             // One that waits for its turn has nothing to say yet, and shall not be told off.
-            if !self.turns.waits(&tuple) {
+            if !self.turns.waits(&tuple) && !self.is_blocked(tuple.remote) {
                 self.reset(tuple, segment.ack);
             }
         } else {
@@ -436,6 +463,11 @@ impl Engine {
     /// Only who may be probed gets an answer: a forged source must not draw our frames to a blocked address.
     fn may_answer(&self, tuple: &Tuple) -> bool {
         self.config.space.contains(tuple.remote, tuple.remote_port)
+    }
+
+    #[inline]
+    fn is_blocked(&self, address: u32) -> bool {
+        self.blocked.as_ref().is_some_and(|list| list.contains(address))
     }
 
     fn ours(&self, tuple: &Tuple) -> bool {
@@ -521,7 +553,7 @@ impl Engine {
         Some(self.facts_on(tuple))
     }
 
-    fn next_target(&mut self, now: Instant) -> Option<Facts> {
+    fn next_probe(&mut self, now: Instant) -> Option<Facts> {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
@@ -532,13 +564,28 @@ impl Engine {
         if !self.pace.take(now) {
             return None;
         }
-        let Some(index) = self.walk.next() else {
-            self.stop(now);
-            return None;
-        };
-        self.targets_left -= 1;
+        let target = self.next_target(now)?;
         self.ledger.probes += 1;
-        Some(self.facts_of(self.config.space.target(index)))
+        Some(self.facts_of(target))
+    }
+
+    /// The next target that is not blocked; `None` at the end of the sweep, and after many that are.
+    fn next_target(&mut self, now: Instant) -> Option<Target> {
+        for _ in 0..SKIPS_MAX {
+            let index = if self.targets_left == 0 { None } else { self.walk.next() };
+            let Some(index) = index else {
+                self.stop(now);
+                return None;
+            };
+            self.targets_left -= 1;
+            self.ledger.walked += 1;
+            let target = self.config.space.target(index);
+            if !self.is_blocked(target.address) {
+                return Some(target);
+            }
+            self.ledger.blocked_since += 1;
+        }
+        None
     }
 
     fn facts_of(&self, target: Target) -> Facts {

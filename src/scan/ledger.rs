@@ -6,8 +6,12 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
+        /// Targets whose turn came.
+        walked,
         /// Probes handed to the link.
         probes,
+        /// Targets not probed because the blocklist, read again since the start, has them.
+        blocked_since,
         /// Frames taken from the link.
         frames,
         /// Frames that are no segment and no ICMP error that is asked for: other protocols, truncated, fragment.
@@ -40,10 +44,13 @@ counters! {
         no_room,
         /// Answers that had to wait until another connection to their address was over.
         waited,
+        /// Valid SYN-ACKs from addresses blocked since their probe: reset, and otherwise left alone.
+        blocked_answers,
         /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
         /// `probes`.
         asked_again,
-        /// Answers that waited and came to no connection: asked again in vain, or the run was interrupted.
+        /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
+        /// the address was blocked.
         turns_lost,
         /// Resets not sent because too many waited for the link already.
         resets_unsent,
@@ -61,7 +68,7 @@ impl Ledger {
         let sums = [
             (
                 "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \
-                 + unreachable + duplicates + no_room",
+                 + unreachable + duplicates + no_room + blocked_answers",
                 self.frames,
                 self.malformed
                     + self.bad_checksum
@@ -74,8 +81,10 @@ impl Ledger {
                     + self.refused
                     + self.unreachable
                     + self.duplicates
-                    + self.no_room,
+                    + self.no_room
+                    + self.blocked_answers,
             ),
+            ("walked = probes + blocked_since", self.walked, self.probes + self.blocked_since),
             (
                 "answers = not_opened + opened + turns_lost + waiting",
                 self.answers,

@@ -83,6 +83,8 @@ pub enum Cause {
     TooManySegments,
     /// The run was stopped.
     Interrupted,
+    /// The address was blocked.
+    Blocked,
 }
 
 macro_rules! outcomes {
@@ -145,6 +147,8 @@ outcomes! {
     TooManySegments = "too_many_segments",
     /// The run was stopped.
     Interrupted = "interrupted",
+    /// The address was blocked in mid-run.
+    Blocked = "blocked",
 }
 
 /// The outcome when this clock has run out.

@@ -12,6 +12,7 @@ use crate::nic::contract;
 use crate::record::Fact;
 use crate::scan::engine::Engine;
 use crate::session::Context;
+use crate::targets::cidr::AddressSet;
 use crate::tls;
 use crate::wire::parse;
 use std::cmp::Reverse;
@@ -126,6 +127,13 @@ impl World {
     pub fn stop(&mut self) {
         self.checker.stopped();
         self.engine.stop(self.now);
+    }
+
+    /// Reads the blocklist again, as SIGHUP does.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.checker.blocked(Arc::clone(&list));
+        self.engine.block(list);
+        self.schedule_round(self.now);
     }
 
     /// Resets what is open, as a second Ctrl-C does.

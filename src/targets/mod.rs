@@ -1,7 +1,7 @@
 //! What to probe: allowed addresses x ports, or single targets from a list, visited once each in a random order.
 //!
-//! [`cidr`] combines address sets, [`list`] reads files of them, [`input`] lists of targets, [`ports`] reads port
-//! lists, [`permute`] walks the space in an order that is a bijection. No state beyond the cursor.
+//! [`cidr`] combines address sets, [`list`] reads files of them, [`input`] lists of targets, [`rib`] routing tables,
+//! [`ports`] port lists; [`permute`] walks the space in an order that is a bijection. No state beyond the cursor.
 
 pub mod cidr;
 mod coarse;
@@ -10,6 +10,7 @@ pub mod list;
 mod names;
 pub mod permute;
 pub mod ports;
+pub mod rib;
 
 use cidr::AddressSet;
 pub use names::Names;

@@ -11,11 +11,11 @@ fn parts(census: &Path, table: &str) -> usize {
     names.filter(|name| name.ends_with(".parquet") && !name.ends_with("-schema.parquet")).count()
 }
 
-fn state(census: &Path) -> serde_json::Value {
+pub(crate) fn state(census: &Path) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     // `ip netns exec` replaces itself by the program, so the child is the scanner.
     run("kill", &format!("-{name} {}", child.id()));
 }

@@ -333,6 +333,7 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
         let mut buffer = [0; 64];
         let length = world.engine.template.write(&facts, &mut buffer);
         world.engine.ledger.probes += 1;
+        world.engine.ledger.walked += 1;
         world.engine.walk.next();
         world.deliver(&buffer[..length]);
     }
