@@ -10,7 +10,7 @@ use crate::nic::xdp::{BoundMode, Queues, Socket};
 use crate::output::writer::Written;
 use crate::record::Fact;
 use crate::scan::ledger::Ledger;
-use crate::tls;
+use crate::{session, tls};
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -157,7 +157,7 @@ impl Summary {
             config: config_json(plan),
             link,
             privileges,
-            tls_offer: json!({ "suites": suites, "groups": groups }),
+            tls_offer: json!({ "suites": suites, "groups": groups, "alpn": alpn_json(plan) }),
             xdp: None,
             tx_dropped: None,
             ledger: None,
@@ -263,6 +263,13 @@ fn mode_name(socket: &Socket) -> &'static str {
         BoundMode::ZeroCopy => "zerocopy",
         BoundMode::Copy => "copy",
     }
+}
+
+/// What is offered in ALPN, by service; only where something is.
+fn alpn_json(plan: &Plan) -> Value {
+    let offers = plan.space.services().map(|service| (service, session::alpn(service.protocol).names()));
+    let offers = offers.filter(|(_, names)| !names.is_empty());
+    offers.map(|(service, names)| (format!("{}:{}", service.protocol, service.port), json!(names))).collect()
 }
 
 fn config_json(plan: &Plan) -> Value {

@@ -118,7 +118,7 @@ outcomes! {
     NotTls = "not_tls",
     /// The server refused service, in its greeting or later.
     ServiceRefused = "service_refused",
-    /// The server does not serve the name it was asked for (XMPP `host-unknown`).
+    /// The server does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
     HostUnknown = "host_unknown",
     /// The server does not speak the protocol.
     ProtocolError = "protocol_error",
