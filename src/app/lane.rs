@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Longest sleep of an idle lane: bounds how late an answer is seen.
 const IDLE_MAX: Duration = Duration::from_micros(500);
+/// So many frames received in a round are soon followed by more.
+const MUCH: usize = 32;
 /// How long a link may take to send the last frames.
 const FLUSH_MAX: Duration = Duration::from_millis(200);
 /// How often the lane's state is published.
@@ -169,12 +171,13 @@ impl<Io: FrameIo> Lane<Io> {
                 self.publish();
                 return failure.map_or(Ok(()), Err);
             }
-            if moved.received == 0 {
-                let idle = if moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
-                let pause = idle.max(self.io.rest()).min(IDLE_MAX);
-                if !pause.is_zero() {
-                    std::thread::sleep(pause);
-                }
+            let idle =
+                if moved.received + moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
+            // A link that has enough to send is left alone, unless it brings much.
+            let rest = if moved.received < MUCH { self.io.rest() } else { Duration::ZERO };
+            let pause = idle.max(rest).min(IDLE_MAX);
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
             }
         }
     }

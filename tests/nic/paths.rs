@@ -229,6 +229,32 @@ fn a_driver_that_refuses_slows_the_lane_down() {
     });
 }
 
+/// Trying and sending of one lane is not counted by another.
+#[test]
+fn each_lane_counts_what_it_sent() {
+    let world = World::new(1);
+    world.near(|| {
+        let _far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+        let _program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+        let template = template(OptionSet::Smallest);
+        let mut lanes: Vec<Queues> = std::iter::repeat_with(|| Live::open(NEAR, constant(&template), 1_024).unwrap())
+            .take(3)
+            .map(|live| Queues::new(Vec::new(), Some(live)))
+            .collect();
+        lanes.iter_mut().for_each(|lane| lane.start().unwrap());
+        for (lane, count) in lanes.iter_mut().zip([1_000, 500, 0]) {
+            let mut probes = Numbered::new(count);
+            while probes.next < count {
+                round(lane, &mut probes);
+            }
+        }
+        for (lane, count) in lanes.iter_mut().zip([1_000, 500, 0]) {
+            let counters = settle(lane);
+            assert_eq!((counters.live_probes, counters.live_sent + counters.live_refused), (count, count));
+        }
+    });
+}
+
 #[test]
 fn a_driver_that_takes_no_redirected_frames_is_said_so() {
     let world = World::new(1);

@@ -189,10 +189,11 @@ impl Live {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// How long the ring has enough.
+    /// How long nothing is wanted: the ring has enough, or the driver no more.
     pub(super) fn rest(&self) -> Duration {
         let counts = self.mapping.counts();
-        if counts.made - counts.next > self.ahead as u64 * 3 / 4 { REST } else { Duration::ZERO }
+        let enough = counts.made - counts.next > self.ahead as u64 * 3 / 4;
+        if enough || self.throttle.holds() { REST } else { Duration::ZERO }
     }
 
     /// Adds what became of the probes.
@@ -339,6 +340,8 @@ impl Sender {
     fn run(self, shared: &Shared, plenty: u64) {
         let (call, gather) = if self.kept.is_some() { (CALL, GATHER) } else { (CALL_UNKEPT, GATHER_UNKEPT) };
         let claimed = self.claim().map_err(|error| unsendable(&error));
+        // Until now it was the thread that tried for which all lanes counted.
+        self.mapping.forget_sent();
         if let Err(error) = claimed.and_then(|()| self.serve(shared, plenty, call, gather)) {
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 /// How often the pace is set anew.
-const PERIOD: Duration = Duration::from_millis(10);
+const PERIOD: Duration = Duration::from_millis(50);
 /// Probes that may be made ahead at a pace, as time.
 const BURST: Duration = Duration::from_millis(5);
 /// Slowest pace, probes per second.
 const SLOWEST: f64 = 10_000.0;
-/// By how much a period without refusals raises the pace: fast up to nearly what was too much, slowly from there on.
-const RAISE: f64 = 0.05;
-const RAISE_NEAR: f64 = 0.001;
+/// By how much a period with hardly any refusals raises the pace: fast up to nearly what was too much, slowly from there on.
+const RAISE: f64 = 0.1;
+const RAISE_NEAR: f64 = 0.005;
 const NEAR: f64 = 0.95;
-/// Refusals lower it by their share so many times, within these bounds.
+/// So small a share of refusals is a hiccup of the machine, for which the pause in `ebpf/live.bpf.c` is enough.
+const HICCUP: f64 = 0.001;
+/// More lower the pace by their share so many times, within these bounds.
 const CUT: f64 = 4.0;
 const CUT_MIN: f64 = 0.01;
 const CUT_MAX: f64 = 0.5;
@@ -45,19 +47,27 @@ pub(super) struct Throttle {
     before: Fate,
     refilled: Duration,
     saved: f64,
+    holding: bool,
 }
 
 impl Throttle {
     /// How many of `wanted` probes may be made at `now`. What is made is to be told to [`Throttle::made`].
     pub(super) fn allow(&mut self, now: Duration, fate: Fate, wanted: usize) -> usize {
         self.adapt(now, fate);
+        self.holding = false;
         let Some(pace) = self.pace else { return wanted };
         let fresh = now.saturating_sub(self.refilled).as_secs_f64() * pace;
         self.saved = (self.saved + fresh).min(BURST.as_secs_f64() * pace);
         self.refilled = now;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from zero to a burst")]
         let allowed = self.saved as usize;
+        self.holding = allowed < wanted;
         wanted.min(allowed)
+    }
+
+    /// Whether it held probes back when it was last asked.
+    pub(super) const fn holds(&self) -> bool {
+        self.holding
     }
 
     /// Takes notice of `count` probes made.
@@ -75,10 +85,11 @@ impl Throttle {
         let sent = (fate.sent - self.before.sent) as f64;
         let refused = (fate.refused - self.before.refused) as f64;
         self.peak = self.peak.max((sent + refused) / passed.as_secs_f64());
-        if refused > 0.0 {
+        let share = refused / (sent + refused).max(1.0);
+        if share > HICCUP {
             if fate.sent + fate.refused > self.answered_for {
                 self.too_fast = self.pace.unwrap_or(self.peak);
-                let cut = (refused / (sent + refused) * CUT).clamp(CUT_MIN, CUT_MAX);
+                let cut = (share * CUT).clamp(CUT_MIN, CUT_MAX);
                 self.pace = Some((self.too_fast * (1.0 - cut)).max(SLOWEST));
                 self.answered_for = fate.made;
             }
