@@ -2,7 +2,7 @@
 
 use crate::app::clock::Clock;
 use crate::base::Instant;
-use crate::lane::step;
+use crate::lane::{Moved, step};
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
@@ -126,7 +126,7 @@ impl<Io: FrameIo> Lane<Io> {
             let now = self.clock.now();
             let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
                 failure.get_or_insert(error);
-                0
+                Moved { received: 0, sent: 0 }
             });
             if failure.is_some() {
                 // Without a link nothing more is heard: give every open connection its row.
@@ -145,8 +145,12 @@ impl<Io: FrameIo> Lane<Io> {
                 self.publish();
                 return failure.map_or(Ok(()), Err);
             }
-            if moved == 0 {
-                std::thread::sleep(self.engine.next_timeout(now).since(now).min(IDLE_MAX));
+            if moved.received == 0 {
+                let idle = if moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
+                let pause = idle.max(self.io.rest()).min(IDLE_MAX);
+                if !pause.is_zero() {
+                    std::thread::sleep(pause);
+                }
             }
         }
     }

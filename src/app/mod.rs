@@ -4,6 +4,7 @@ pub mod clock;
 pub mod doctor;
 pub mod interface;
 pub mod lane;
+pub mod links;
 pub mod memory;
 mod metadata;
 pub mod noise;

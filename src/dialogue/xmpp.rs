@@ -258,7 +258,7 @@ impl Xmpp {
     }
 
     fn replied(&mut self, seen: &[u8], accepted: bool) {
-        self.findings.upgrade.reply = Some(text(&seen).into());
+        self.findings.upgrade.reply = Some(text(seen).into());
         self.findings.upgrade.accepted = Some(accepted);
     }
 
