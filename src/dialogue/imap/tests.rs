@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
-    play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, call, feed, greet, noise, on,
+    pieces, play_whole,
 };
 use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
