@@ -104,7 +104,7 @@ fn every_table_and_view_holds_what_was_written() {
     writer.write(handshake(0x0a00_00ff, &[&der, b"no certificate"]), at(5)).unwrap();
     writer.write(handshake(0x0a00_0001, &[]), at(6)).unwrap();
     let written = writer.finish().unwrap();
-    assert_eq!(written, Written { hosts: 2, handshakes: 3, certificates: 2, chains: 1, parts: 4 });
+    assert_eq!(written, Written { hosts: 2, handshakes: 3, certificates: 2, chains: 1, parts: 4, lines: None });
 
     let (leaf, second) = (sha256(&der), sha256(b"no certificate"));
     let chain_id = hex(&sha256(&[leaf, second].concat()));
@@ -271,7 +271,10 @@ fn age_makes_rows_durable_without_further_facts() {
     writer.tick(at(62)).unwrap();
     assert_eq!(writer.written(), Written::default());
     writer.tick(at(63)).unwrap();
-    assert_eq!(writer.written(), Written { handshakes: 1, certificates: 1, chains: 1, parts: 3, hosts: 0 });
+    assert_eq!(
+        writer.written(),
+        Written { handshakes: 1, certificates: 1, chains: 1, parts: 3, hosts: 0, lines: None }
+    );
     assert_eq!(query(&dataset, "select count(*) as n from servers"), [json!({"n": 1})]);
     writer.tick(at(70)).unwrap();
     assert_eq!(writer.written().hosts, 1);

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`starling_fuzz::xmpp::run`].
+//! libFuzzer's way into [`starling_fuzz::dialogues::xmpp`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| starling_fuzz::xmpp::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| starling_fuzz::dialogues::xmpp(data));

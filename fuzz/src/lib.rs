@@ -7,14 +7,13 @@
 
 pub mod certificate;
 pub mod connection;
+pub mod dialogues;
 pub mod engine;
+pub mod filter;
 pub mod frame;
-pub mod imap;
 mod input;
 mod lines;
-pub mod smtp;
 pub mod tls;
-pub mod xmpp;
 
 /// A target's body.
 pub type Body = fn(&[u8]);
@@ -24,9 +23,13 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("certificate", certificate::run),
     ("connection", connection::run),
     ("engine", engine::run),
+    ("filter", filter::run),
     ("frame", frame::run),
-    ("imap", imap::run),
-    ("smtp", smtp::run),
+    ("imap", dialogues::imap),
+    ("irc", dialogues::irc),
+    ("managesieve", dialogues::managesieve),
+    ("pop3", dialogues::pop3),
+    ("smtp", dialogues::smtp),
     ("tls", tls::run),
-    ("xmpp", xmpp::run),
+    ("xmpp", dialogues::xmpp),
 ];

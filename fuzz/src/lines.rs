@@ -1,4 +1,4 @@
-//! What the targets `smtp` and `imap` share.
+//! What the targets of `dialogues` share.
 //!
 //! The input's first byte says how the conversation begins (bit 0: inside TLS) and who speaks (bit 1: our
 //! speaker, so that the rest is the server's; else both sides are the input's). Then chunks, each with a byte
@@ -13,8 +13,8 @@ use starling::dialogue::{
     Call, Capabilities, Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits,
 };
 
-/// Lines our speaker may say: two queries, the upgrade, the goodbye.
-const SAID_MAX: usize = 4;
+/// Lines our speaker may say: two queries, the upgrade, the goodbye; on both sides of it four replies to PING.
+const SAID_MAX: usize = 12;
 
 fn identity() -> Identity {
     Identity { ehlo: "[198.18.0.1]".to_owned(), contact: None }
@@ -128,9 +128,10 @@ fn talk<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piec
 }
 
 fn assert_bounded(findings: &Findings) {
-    let Findings { greeting, violation, upgrade, before, after, .. } = findings;
+    let Findings { greeting, refusal, violation, upgrade, before, after, .. } = findings;
     assert_text(greeting.as_deref(), limits::GREETING);
     assert_text(upgrade.reply.as_deref(), 3 * limits::LINE);
+    assert_text(refusal.as_deref(), 3 * limits::LINE);
     assert_text(violation.as_deref(), 3 * limits::VIOLATION);
     for Capabilities { list, auth, .. } in [before, after] {
         assert!(list.len() <= limits::CAPABILITIES && auth.len() <= limits::MECHANISMS);

@@ -4,23 +4,24 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
 use crate::app::simulate;
+use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
 pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
-use crate::output::dataset::Dataset;
-use crate::output::manifest::write_manifest;
-use crate::output::parquet::Limits as PartLimits;
-use crate::output::writer::{Writer, Written};
+use crate::output::writer::Written;
 use crate::record::Fact;
+use crate::scan::answered::Answered;
 use crate::scan::conversation::Limits;
-use crate::scan::engine::{Config, Engine};
+use crate::scan::engine::{Answers, Config, Engine};
 use crate::session::Context;
 use crate::sim::swarm::Swarm;
 use crate::targets::Space;
@@ -28,9 +29,10 @@ use crate::targets::permute::Permutation;
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +62,8 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
@@ -88,8 +92,16 @@ pub struct Plan {
     pub xmpp_to: XmppTo,
     /// Who runs the scan; said where a protocol has room for it.
     pub contact: Option<String>,
-    /// The dataset's folder.
+    /// What is done with answers.
+    pub answers: Answers,
+    /// TCP options of the probes.
+    pub options: OptionSet,
+    /// The dataset's folder, or the file of the lines.
     pub output: PathBuf,
+    /// Answers as lines instead of a dataset.
+    pub lines: Option<LinesPlan>,
+    /// File for zmap's metadata.
+    pub metadata: Option<PathBuf>,
     /// Parts of tables are closed after so long.
     pub part_age: Duration,
     /// No status on the terminal.
@@ -112,23 +124,22 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
-    let dataset = Dataset::create(&plan.output, clock.utc())?;
-    let privileges = privileges::give_up(dataset.root())?;
+    let begin = clock.utc();
+    let place = Place::open(plan, begin)?;
+    let folder = place.folder().map(Path::to_owned);
+    let metadata = plan.metadata.as_deref().map(Metadata::open).transpose()?;
+    let privileges = privileges::give_up(folder.as_deref())?;
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, clock.utc());
-    write_manifest(dataset.root(), &summary)?;
+    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, begin);
+    sink::manifest(folder.as_deref(), &summary)?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(
-        Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() }),
-        receiver,
-        clock,
-    )?;
+    let writer = spawn_writer(place.sink(plan), receiver, clock)?;
     let control = Arc::new(Control::default());
     let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
     drop(sender);
@@ -136,6 +147,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let dropped_before = way.interface.tx_dropped;
     let stopped = supervise(plan, clock, &signals, &control, &lanes, &writer);
     let state = lanes.state();
+    let answered_bytes = lanes.answered.bytes();
     let lane_errors = lanes.join();
     let written = writer.join();
     summary.xdp = links.program.counters().ok().map(|counts: VerdictCounts| counts.named());
@@ -144,8 +156,12 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     drop(links);
 
     let (written, latencies) = written?;
-    summary.finish(clock.utc(), &state, written, latencies, stopped);
-    write_manifest(dataset.root(), &summary)?;
+    let end = clock.utc();
+    summary.finish(end, &state, written, latencies, stopped, answered_bytes);
+    sink::manifest(folder.as_deref(), &summary)?;
+    if let Some(metadata) = metadata {
+        metadata.write(&metadata::json(plan, &way, &state, &written, begin, end))?;
+    }
     if let Some(error) = lane_errors.into_iter().next() {
         bail!("the link failed in mid-scan: {error}; what was found until then is in {}", plan.output.display());
     }
@@ -169,7 +185,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -245,7 +261,9 @@ impl Links {
         let name = &way.interface.name;
         let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
         // The program first: it refuses an occupied interface before anything else is touched.
-        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        let mut config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        config.flags |= if plan.answers.rst { contract::FORWARD_CLOSED } else { 0 };
+        config.flags |= if plan.answers.icmp { contract::FORWARD_ICMP } else { 0 };
         let mut program = Program::attach(name, plan.mode, config)?;
         let mut sockets = Vec::new();
         for queue in 0..way.interface.rx_queues {
@@ -283,6 +301,7 @@ impl Signals {
 struct Lanes {
     threads: Vec<JoinHandle<std::io::Result<()>>>,
     published: Vec<Published>,
+    answered: Arc<Answered>,
 }
 
 impl Lanes {
@@ -304,8 +323,8 @@ impl Lanes {
         let space = Arc::new(plan.space.clone());
         let permutation = Permutation::new(space.size(), plan.seed);
         let (shard, shards) = plan.shard;
-        let claims = Arc::default();
-        let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
+        let (claims, answered) = (Arc::default(), Arc::<Answered>::default());
+        let mut lanes = Self { threads: Vec::new(), published: Vec::new(), answered: Arc::clone(&answered) };
         for (number, io) in (0..).zip(sockets) {
             let config = Config {
                 space: Arc::clone(&space),
@@ -322,6 +341,9 @@ impl Lanes {
                 limits: plan.limits,
                 clock: clock.wall(),
                 claims: Arc::clone(&claims),
+                answers: plan.answers,
+                answered: Arc::clone(&answered),
+                options: plan.options,
             };
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
@@ -330,7 +352,9 @@ impl Lanes {
                 io,
                 engine: Engine::new(
                     config,
-                    Context::new(tls, identity.clone()).with_xmpp_to(plan.xmpp_to),
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
                     clock.now(),
                 ),
                 clock,
@@ -444,7 +468,7 @@ impl WriterThread {
     }
 }
 
-fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
+fn spawn_writer(mut writer: Sink, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
     let failed = Arc::new(Mutex::new(false));
     let flag = Arc::clone(&failed);
     let thread = Builder::new().name("writer".into()).spawn(move || {
@@ -458,7 +482,7 @@ fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Resu
     Ok(WriterThread { thread, failed })
 }
 
-fn write_all(writer: &mut Writer, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
+fn write_all(writer: &mut Sink, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
     let mut latencies = Latencies::new()?;
     loop {
         match facts.recv_timeout(Duration::from_secs(1)) {

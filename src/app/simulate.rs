@@ -33,7 +33,7 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let mut world = World::new(swarm.clone(), false).map_err(no_tls)?;
     let dataset = Dataset::create(&plan.output, world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
-    let privileges = privileges::give_up(dataset.root())?;
+    let privileges = privileges::give_up(Some(dataset.root()))?;
     let signals = Signals::install()?;
     let mut summary = Summary::new(plan, link, &tls, privileges, world.utc());
     write_manifest(dataset.root(), &summary)?;
@@ -60,7 +60,14 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     status.finish();
     summary.xdp = Some(world.nic().verdicts());
     let stopped = (obeyed > 0).then_some(Stopped::Signal);
-    summary.finish(world.utc(), &snapshot(&world), writer.finish()?, latencies, stopped);
+    summary.finish(
+        world.utc(),
+        &snapshot(&world),
+        writer.finish()?,
+        latencies,
+        stopped,
+        world.engine().answered_bytes(),
+    );
     write_manifest(dataset.root(), &summary)?;
     summary.check()?;
     if let [first, others @ ..] = world.violations() {

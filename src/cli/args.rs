@@ -1,5 +1,6 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::targets::ports;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub enum Command {
 }
 
 /// `starling scan`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
@@ -34,27 +35,90 @@ Examples:
   starling scan -p smtp,imaps --contact noc@example.org -o census -r 50000 -b blocklist.txt
   starling scan -i eth1 -p smtp -o lab 198.18.0.0/20
   starling scan -p 25 -d 198.18.0.0/28
+  starling scan --probe-only -p 80 -o - 198.18.0.0/16
+  starling scan --probe-only -p 80,8000-8010 -o results.csv -f saddr,sport,ttl,classification \
+      --output-filter \"success = 1 || classification = rst\" 198.18.0.0/16
+  starling scan --noise --contact noc@example.org -n 1000000 -r 50000 -o noise
   starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
-    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    /// Ports.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS", help = ports_help())]
     pub ports: Option<String>,
 
-    /// Folder of the dataset; it must not exist, or be empty.
-    #[arg(short = 'o', long = "output", value_name = "FOLDER")]
+    /// Folder of the dataset; it must not exist, or be empty. With --probe-only also a file of lines, if its name ends
+    /// in .csv, .json or .jsonl or -O, -f or --output-filter is given, or - for lines on standard output.
+    #[arg(short = 'o', long = "output", visible_alias = "output-file", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
-    /// File of prefixes to scan, one a line, # comments.
+    /// Only probe, as zmap does: record who answers and make no connection. Ports are then any numbers and ranges, as
+    /// in 80,8000-8010.
+    #[arg(long)]
+    pub probe_only: bool,
+
+    /// Answers to record beside SYN-ACKs: rst (port closed) and icmp (errors that quote a probe). Lines of --probe-only
+    /// have what their filter lets through.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub answers: Vec<AnswerArg>,
+
+    /// TCP options of the probes, as those of an operating system's SYN; more hosts answer to more options, and a probe
+    /// takes 84, 90, 98 or 102 bytes on the wire. linux and bsd have timestamps, which give round-trip times. All but
+    /// smallest-probes need --probe-only [zmap: --probe-args].
+    #[arg(long, visible_alias = "probe-args", value_name = "SET", default_value = "smallest-probes")]
+    pub probe_options: ProbeOptions,
+
+    /// With --probe-only: leave half-open connections to the hosts' own patience instead of resetting them.
+    #[arg(long, requires = "probe_only")]
+    pub no_reset: bool,
+
+    /// With --probe-only: lines instead of a dataset.
+    #[arg(short = 'O', long, value_name = "FORMAT", requires = "probe_only")]
+    pub output_module: Option<OutputModule>,
+
+    /// With --probe-only: fields of a line, by zmap's names; * is all [default: saddr].
+    #[arg(short = 'f', long, value_name = "FIELDS", requires = "probe_only")]
+    pub output_fields: Option<String>,
+
+    /// With --probe-only: which answers become lines, in zmap's language: field = value, also != < <= > >=, && || ( )
+    /// [default: success = 1 && repeat = 0].
+    #[arg(long, value_name = "FILTER", requires = "probe_only")]
+    pub output_filter: Option<String>,
+
+    /// List the fields of lines, and do nothing else.
+    #[arg(long)]
+    pub list_output_fields: bool,
+
+    /// Measure the background noise as the study did: -n probes [default: 100000000] to each of the ports 1337, 7583,
+    /// 46721, 58976 and 65322, with two seeds (-e and the next one). Each of the ten is a dataset below the folder of
+    /// -o; noise.csv there, and a table at the end, tell how many answered and how many of these never completed a
+    /// handshake. What is said to those who do is a TLS ClientHello.
+    #[arg(long, conflicts_with_all = ["probe_only", "ports", "nic", "dry_run", "metadata_file", "shards"])]
+    pub noise: bool,
+
+    /// The part of --noise that this process does, as PORT:SEED.
+    #[arg(long, hide = true, requires = "noise")]
+    pub noise_part: Option<String>,
+
+    /// Write a JSON object about the scan at its end, with zmap's keys; - is standard output.
+    #[arg(short = 'm', long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
+
+    /// File of prefixes, addresses and host names to scan, one a line, # comments; together with those named here.
     #[arg(short = 'w', long, value_name = "FILE")]
     pub allowlist_file: Option<PathBuf>,
 
-    /// File of prefixes never to probe, one a line, # comments.
+    /// File of prefixes, addresses and host names never to probe, likewise. It wins over everything else. SIGHUP makes
+    /// a running scan read it again.
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
+
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
+    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    #[arg(short = 'I', long, value_name = "FILE")]
+    pub list_of_ips_file: Option<PathBuf>,
 
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
@@ -178,6 +242,45 @@ pub enum XmppTo {
     Empty,
     /// Its address.
     Address,
+}
+
+fn ports_help() -> String {
+    format!(
+        "Ports, by name or number; study is the study's fourteen; a protocol on another port as in smtp:2525. Known \
+         are {}",
+        ports::known()
+    )
+}
+
+/// Answers to record beside SYN-ACKs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerArg {
+    /// RSTs that refuse a probe.
+    Rst,
+    /// ICMP errors that quote a probe.
+    Icmp,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputModule {
+    /// Comma-separated values; a line of names first if there is more than one field.
+    Csv,
+    /// A JSON object a line.
+    Json,
+}
+
+/// TCP options of the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeOptions {
+    /// Maximum segment size: 84 bytes on the wire.
+    SmallestProbes,
+    /// And window scale, selective acknowledgements: 90 bytes.
+    Windows,
+    /// And timestamps: 98 bytes.
+    Linux,
+    /// The same in BSD's order: 102 bytes.
+    Bsd,
 }
 
 /// Where the XDP program runs.

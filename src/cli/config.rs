@@ -1,21 +1,29 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{Bind as BindArg, Scan, XdpMode, XmppTo as XmppToArg};
+use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
+use crate::app::noise::{self, Part};
 use crate::app::scan::{self, Plan, XmppTo};
+use crate::app::sink::LinesPlan;
+use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
+use crate::output::lines::filter::{self, Filter};
+use crate::output::lines::{Format, Selection, parse_fields};
+use crate::record::answer::Kind;
 use crate::scan::conversation::Limits;
+use crate::scan::engine::Answers;
 use crate::sim::swarm::{SOURCE, Swarm};
-use crate::targets::cidr::{self, AddressSet, Range};
+use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bits that a probe takes on the wire: 60 bytes of frame, 4 of check sequence, 20 of preamble and gap.
-const PROBE_BITS: f64 = 84.0 * 8.0;
+/// Bytes that a frame takes on the wire beside its own: 4 of check sequence, 20 of preamble and gap.
+const WIRE_BYTES: usize = 24;
 /// Rate if none is given: zmap's.
 const RATE: f64 = 10_000.0;
 
@@ -27,6 +35,9 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    if let Some(part) = &args.noise_part {
+        return noise_part(args, part);
+    }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
         None => on_network(args, args.interface.clone()),
         Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
@@ -39,13 +50,20 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
 fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
+    ensure!(
+        !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
+        "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
+    );
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
-    if !args.targets.is_empty() || args.allowlist_file.is_some() {
-        swarm.addresses = addresses(args)?;
+    let mut loaded = targets::Loaded::default();
+    if sources(args).named() {
+        let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
+        (swarm.given, loaded) = (Some(space), from);
     } else if let Some(path) = &args.blocklist_file {
-        swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
+        swarm.addresses = swarm.addresses.minus(&targets::blocklist(path)?);
+        loaded.blocklist = Some(std::path::absolute(path)?);
     }
     if args.rate.is_some() || args.bandwidth.is_some() {
         swarm.rate = rate(args)?;
@@ -67,6 +85,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         shard: (0, 1),
         targets_max: u64::MAX,
         space,
+        loaded,
         results_max: None,
         runtime_max: None,
         rate: swarm.rate,
@@ -78,12 +97,41 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         ehlo: None,
         xmpp_to: XmppTo::default(),
         contact: contact(args).map(str::to_owned),
+        answers: Answers::default(),
+        options: OptionSet::default(),
         output: output(args)?,
+        lines: None,
+        metadata: None,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
         described: described(args),
         world: Some(Box::new(swarm)),
     })
+}
+
+/// Targets of each part of `--noise`, if nothing else is asked for: as many as the study's.
+const NOISE_TARGETS: u64 = 100_000_000;
+
+/// The folder of `--noise`, and the first seed. What is wrong with the rest shows here too.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
+    let seed = args.seed.map_or_else(scan::random, Ok)?;
+    noise_part(args, &Part { port: noise::PORTS[0], seed }.to_string())?;
+    Ok((output(args)?, seed))
+}
+
+fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
+    let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
+    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let mut plan = on_network(&args, args.interface.clone())?;
+    if args.max_targets.is_none() {
+        plan.targets_max = NOISE_TARGETS;
+    }
+    plan.metadata = Some(part.result(&plan.output));
+    plan.output = part.folder(&plan.output);
+    Ok(plan)
 }
 
 /// What goes into the manifest as it was given.
@@ -99,18 +147,18 @@ fn contact(args: &Scan) -> Option<&str> {
 }
 
 fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
-    let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
-    let services = ports::parse(ports).context("-p")?;
-    let addresses = addresses(args)?;
+    let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
+    let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
+    let (space, loaded) = targets::load(sources(args), services)?;
+    let lines = lines(args)?;
     let contact = contact(args);
-    let public = addresses.minus(&AddressSet::new(cidr::reserved()));
+    let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
         contact.is_some() || public.is_empty() || args.dry_run,
         "{} public addresses would be probed, and nobody could find out by whom. Next step: name yourself with \
          --contact, and read the section Conduct of the README",
         public.len()
     );
-    let space = Space::new(addresses, services);
     ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
     ensure!(
         args.shards > 0 && args.shard < args.shards,
@@ -132,6 +180,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         shard: (args.shard, args.shards),
         targets_max: targets_max(args.max_targets.as_deref(), &space)?,
         space,
+        loaded,
         results_max: args.max_results,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
         rate: rate(args)?,
@@ -160,7 +209,11 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
             XmppToArg::Empty => XmppTo::Empty,
             XmppToArg::Address => XmppTo::Address,
         },
+        answers: answers(args, lines.as_ref()),
+        options: options(args)?,
         output: output(args)?,
+        lines,
+        metadata: args.metadata_file.clone(),
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
         described: described(args),
@@ -168,26 +221,13 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
     })
 }
 
-fn addresses(args: &Scan) -> Result<AddressSet> {
-    let mut allow: Vec<Range> = Vec::new();
-    for prefix in &args.targets {
-        allow.push(cidr::parse(prefix)?);
+fn sources(args: &Scan) -> Sources<'_> {
+    Sources {
+        prefixes: &args.targets,
+        allowlist: args.allowlist_file.as_deref(),
+        list: args.list_of_ips_file.as_deref(),
+        blocklist: args.blocklist_file.as_deref(),
     }
-    if let Some(path) = &args.allowlist_file {
-        allow.extend(list_file(path, "-w")?);
-    }
-    if args.targets.is_empty() && args.allowlist_file.is_none() {
-        allow.push((0, u32::MAX));
-    }
-    let block = args.blocklist_file.as_deref().map_or(Ok(Vec::new()), |path| list_file(path, "-b"))?;
-    let allowed = AddressSet::allowed(&allow, &block);
-    ensure!(!allowed.is_empty(), "no address is left to scan: all are blocked or reserved. Next step: see -b and -w");
-    Ok(allowed)
-}
-
-fn list_file(path: &Path, option: &str) -> Result<Vec<Range>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {}", path.display()))?;
-    cidr::parse_file(&text).with_context(|| format!("{option} {}", path.display()))
 }
 
 fn source_ports(text: &str) -> Result<PortRange> {
@@ -215,8 +255,72 @@ fn output(args: &Scan) -> Result<PathBuf> {
     match &args.output {
         Some(path) => Ok(path.clone()),
         None if args.dry_run => Ok(PathBuf::new()),
+        None if args.probe_only => {
+            bail!("where to? Next step: -o - for standard output, -o results.csv for a file, -o census for a dataset")
+        }
         None => bail!("where to? Next step: name a folder for the dataset, as in -o census"),
     }
+}
+
+/// The lines that are wanted instead of a dataset, if they are.
+fn lines(args: &Scan) -> Result<Option<LinesPlan>> {
+    let Some(path) = args.output.clone().filter(|_| !args.dry_run) else { return Ok(None) };
+    let stdout = path.as_os_str() == "-";
+    let by_name = match path.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
+        _ => None,
+    };
+    let asked = args.output_module.map(|module| match module {
+        OutputModule::Csv => Format::Csv,
+        OutputModule::Json => Format::Json,
+    });
+    ensure!(args.probe_only || !stdout, "-o -: only what --probe-only finds can be written as lines");
+    let wanted = stdout || args.output_fields.is_some() || args.output_filter.is_some();
+    let format = asked.or(by_name).or(wanted.then_some(Format::Csv)).filter(|_| args.probe_only);
+    let Some(format) = format else { return Ok(None) };
+    let fields =
+        parse_fields(args.output_fields.as_deref().unwrap_or("saddr")).map_err(|error| anyhow!("-f: {error}"))?;
+    let filter = Filter::parse(args.output_filter.as_deref().unwrap_or(filter::DEFAULT)).context("--output-filter")?;
+    ensure!(
+        !stdout || args.metadata_file.as_deref() != Some(Path::new("-")),
+        "-o - and -m -: lines and metadata cannot both go to standard output. Next step: name a file for one"
+    );
+    Ok(Some(LinesPlan { path, selection: Selection { format, fields, filter } }))
+}
+
+fn answers(args: &Scan, lines: Option<&LinesPlan>) -> Answers {
+    let wants = |kind, asked| match lines {
+        Some(lines) => lines.selection.wants(kind),
+        None => args.answers.contains(&asked),
+    };
+    Answers {
+        probe_only: args.probe_only,
+        reset: !args.no_reset,
+        rst: wants(Kind::Rst, AnswerArg::Rst),
+        icmp: wants(Kind::Icmp, AnswerArg::Icmp),
+        every: lines.is_some(),
+    }
+}
+
+fn probe_options(args: &Scan) -> OptionSet {
+    match args.probe_options {
+        ProbeOptions::SmallestProbes => OptionSet::Smallest,
+        ProbeOptions::Windows => OptionSet::Windows,
+        ProbeOptions::Linux => OptionSet::Linux,
+        ProbeOptions::Bsd => OptionSet::Bsd,
+    }
+}
+
+fn options(args: &Scan) -> Result<OptionSet> {
+    let options = probe_options(args);
+    // What the SYN offers must be spoken afterwards, and ours is a TCP without window scale and timestamps.
+    ensure!(
+        args.probe_only || options == OptionSet::Smallest,
+        "--probe-options {}: only with --probe-only, for connections are held without these options",
+        options.name()
+    );
+    Ok(options)
 }
 
 fn seconds(option: &str, value: f64) -> Result<Duration> {
@@ -226,7 +330,7 @@ fn seconds(option: &str, value: f64) -> Result<Duration> {
 /// Probes per second; `None` for no limit.
 fn rate(args: &Scan) -> Result<Option<f64>> {
     let rate = match (&args.bandwidth, args.rate) {
-        (Some(text), _) => bandwidth(text)? / PROBE_BITS,
+        (Some(text), _) => bandwidth(text)? / ((probe_options(args).frame_length() + WIRE_BYTES) * 8) as f64,
         (None, rate) => rate.unwrap_or(RATE),
     };
     ensure!(rate.is_finite() && rate >= 0.0, "-r {rate}: a number of probes per second is wanted, 0 for no limit");

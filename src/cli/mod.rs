@@ -3,7 +3,7 @@
 pub mod args;
 pub mod config;
 
-use crate::app::{doctor, scan};
+use crate::app::{doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::{BufWriter, Write};
@@ -49,10 +49,21 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
+    if args.list_output_fields {
+        return list_output_fields();
+    }
+    if args.noise && args.noise_part.is_none() {
+        return noise(args);
+    }
     let plan = match config::resolve(args) {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };
+    if !args.quiet {
+        for note in &plan.loaded.notes {
+            eprintln!("{note}");
+        }
+    }
     if args.dry_run {
         return match dry_run(&plan) {
             // A reader that has seen enough is no error.
@@ -69,6 +80,29 @@ fn scan(args: &args::Scan) -> Exit {
         }
         Err(error) => complain(&error, Exit::Fatal),
     }
+}
+
+fn noise(args: &args::Scan) -> Exit {
+    let (output, seed) = match config::noise(args) {
+        Ok(noise) => noise,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    match noise::run(&output, seed) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
+        }
+        Err(error) => complain(&error, Exit::Fatal),
+    }
+}
+
+fn list_output_fields() -> Exit {
+    let mut out = std::io::stdout().lock();
+    for field in crate::output::lines::fields::Field::ALL {
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
+    }
+    Exit::Done
 }
 
 /// Prints the targets of the plan's shard in probing order, as `address,port`.

@@ -10,9 +10,11 @@
 pub mod imap;
 pub mod irc;
 pub mod line;
+pub mod managesieve;
 mod outstanding;
 pub mod pop3;
 pub mod smtp;
+pub mod software;
 mod talk;
 #[cfg(test)]
 mod testing;
@@ -80,7 +82,8 @@ pub struct Capabilities {
 /// The upgrade, step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The server advertised it. `None` until a capability list was seen.
+    /// The server advertised it. `None` until a capability list was seen; a server that does not know the query at all
+    /// (SMTP 5yz to EHLO) advertises nothing.
     pub offered: Option<bool>,
     /// The server says that nothing goes without it (XMPP `<required/>`). `None` until a list was seen, and where
     /// the protocol cannot say so.
@@ -221,6 +224,7 @@ pub struct Call<'a> {
 pub struct Identity {
     /// Argument of EHLO: a domain or an address literal (RFC 5321, section 4.1.3).
     pub ehlo: String,
-    /// Who runs the scan and how to reach them; said where the protocol has room for it (IRC: message of QUIT).
+    /// Who runs the scan and how to reach them; said where the protocol has room for it: IRC
+    /// in the message of QUIT, IMAP in ID (RFC 2971) if the server offers that.
     pub contact: Option<String>,
 }

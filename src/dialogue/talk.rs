@@ -2,6 +2,7 @@
 //! is understood, and keeping what was found within its limits.
 
 use super::line::{Line, Lines, text};
+use super::texts::Texts;
 use super::{Capabilities, Expect, Findings, Start, limits};
 
 /// How far the conversation is.
@@ -209,6 +210,11 @@ impl Talk {
     /// Capabilities were asked for on this side of the upgrade.
     pub(super) fn asked(&self) -> bool {
         if self.inside { self.findings.after.asked } else { self.findings.before.asked }
+    }
+
+    /// What is listed on this side of the upgrade.
+    pub(super) fn listed(&self) -> &Texts {
+        if self.inside { &self.findings.after.list } else { &self.findings.before.list }
     }
 
     /// A complete list says whether the upgrade is offered. Inside TLS that means nothing.

@@ -1,13 +1,14 @@
 //! Files: the dataset of a run. Parquet parts, views, manifest.
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
-//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`. Whatever has its final name is complete
+//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`. [`lines`] is for those who want no dataset. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
 mod columns;
 pub mod dataset;
 mod durable;
+pub mod lines;
 pub mod manifest;
 pub mod parquet;
 pub mod views;

@@ -2,6 +2,7 @@
 
 use crate::dialogue::imap::{Imap, ImapSpeaker};
 use crate::dialogue::irc::{Irc, IrcSpeaker};
+use crate::dialogue::managesieve::{ManageSieve, ManageSieveSpeaker};
 use crate::dialogue::pop3::{Pop3, Pop3Speaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
 use crate::dialogue::xmpp::{Xmpp, XmppSpeaker};
@@ -77,6 +78,7 @@ dialogues! {
     Imap: Imap by Imap::new, ImapSpeaker;
     Pop3: Pop3 by Pop3::new, Pop3Speaker;
     Irc: Irc by Irc::new, IrcSpeaker;
+    ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
     XmppClient: Xmpp by Xmpp::client, XmppSpeaker;
     XmppServer: Xmpp by Xmpp::server, XmppSpeaker;
 }

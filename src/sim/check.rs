@@ -146,8 +146,7 @@ impl Checker {
         };
         let target = (segment.destination, segment.destination_port);
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
-        let planned = self.space.addresses().contains(target.0)
-            && self.space.services().iter().any(|service| service.port == target.1);
+        let planned = self.space.contains(target.0, target.1);
         if !planned || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
         }
@@ -247,6 +246,7 @@ impl Checker {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
                 }
             }
+            Fact::Answer(_) => self.violation(now, "an answer as a line, which nobody asked for".to_owned()),
             Fact::Handshake(row, chain) => {
                 let lasted = Duration::from_micros(row.duration_us);
                 let name = format!("{}:{}", Ipv4Addr::from(row.ip), row.port);

@@ -10,13 +10,14 @@ use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, UtcMicros};
 use crate::scan::conversation::Limits;
-use crate::scan::engine::Config;
+use crate::scan::engine::{Answers, Config};
 use crate::targets::Space;
 use crate::targets::cidr::{AddressSet, Range};
 use crate::targets::permute::Permutation;
 use crate::targets::ports::{self, Protocol, Security};
 use crate::tcp::cookie::PortRange;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ pub struct Swarm {
     pub addresses: AddressSet,
     /// Ports.
     pub services: Vec<ports::Service>,
+    /// What to scan instead of the product of both.
+    pub given: Option<Space>,
     /// Probes per second.
     pub rate: Option<f64>,
     /// How long answers are awaited.
@@ -105,6 +108,7 @@ impl Swarm {
             seed,
             addresses: AddressSet::allowed(&allow, &block),
             services,
+            given: None,
             rate: random.chance(0.8).then(|| random.spread(20.0, 20_000.0)),
             cooldown: Duration::from_secs(random.between(4, 10)),
             connections_max: random.length(16, 64) * random.pick(&[1, 1, 1, 20]),
@@ -120,7 +124,7 @@ impl Swarm {
 
     /// All targets.
     pub fn space(&self) -> Space {
-        Space::new(self.addresses.clone(), self.services.clone())
+        self.given.clone().unwrap_or_else(|| Space::new(self.addresses.clone(), self.services.clone()))
     }
 
     /// What the engine is told.
@@ -142,6 +146,9 @@ impl Swarm {
             limits: self.limits,
             clock: self.clock(),
             claims: Arc::default(),
+            answers: Answers::default(),
+            answered: Arc::default(),
+            options: OptionSet::default(),
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Family {
     XmppClient,
     /// RFC 6120, a server's stream (`jabber:server`).
     XmppServer,
+    /// RFC 5804.
+    ManageSieve,
     /// Nothing is said: the TLS handshake is all.
     Silent,
 }
@@ -63,7 +65,7 @@ macro_rules! protocols {
     };
 }
 
-// In the order of the study's port table.
+// In the order of the study's port table; what is not in it last.
 protocols! {
     /// SMTP between servers, with STARTTLS (RFC 5321, RFC 3207).
     Smtp: "smtp", 25, Smtp, Upgrade;
@@ -93,6 +95,8 @@ protocols! {
     XmppsServer: "xmpps-server", 5270, XmppServer, Direct;
     /// TLS on the web's port; nothing is said inside.
     Https: "https", 443, Silent, Direct;
+    /// ManageSieve with STARTTLS (RFC 5804).
+    Managesieve: "managesieve", 4190, ManageSieve, Upgrade;
 }
 
 impl Protocol {
@@ -147,7 +151,8 @@ pub enum PortError {
     Empty,
 }
 
-fn known() -> String {
+/// Every protocol with its port, in words.
+pub fn known() -> String {
     let names: Vec<String> = Protocol::ALL.iter().map(|p| format!("{p} ({})", p.port())).collect();
     names.join(", ")
 }
@@ -169,6 +174,33 @@ pub fn parse(list: &str) -> Result<Vec<Service>, PortError> {
         }
     }
     if services.is_empty() { Err(PortError::Empty) } else { Ok(services) }
+}
+
+/// Reads a list of ports on which nothing will be spoken: numbers, ranges and names, as in `80,8000-8010,smtp`.
+/// The protocol of a port to which none is assigned is without meaning.
+pub fn parse_silent(list: &str) -> Result<Vec<Service>, PortError> {
+    let mut services = Vec::new();
+    let mut seen = [false; 1 << 16];
+    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        for port in silent_ports(item)? {
+            if std::mem::replace(&mut seen[usize::from(port)], true) {
+                return Err(PortError::Twice(port));
+            }
+            let protocol = Protocol::ALL.iter().find(|protocol| protocol.port() == port);
+            services.push(Service { port, protocol: *protocol.unwrap_or(&Protocol::Https) });
+        }
+    }
+    if services.is_empty() { Err(PortError::Empty) } else { Ok(services) }
+}
+
+fn silent_ports(item: &str) -> Result<Vec<u16>, PortError> {
+    let number = |text: &str| text.trim().parse().ok().filter(|port| *port != 0);
+    if item.starts_with(|letter: char| letter.is_ascii_digit()) {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let range = number(first).zip(number(last)).filter(|(first, last)| first <= last);
+        return range.map(|(first, last)| (first..=last).collect()).ok_or_else(|| PortError::NotAPort(item.to_owned()));
+    }
+    Ok(parse(item)?.iter().map(|service| service.port).collect())
 }
 
 fn parse_one(item: &str) -> Result<Service, PortError> {
@@ -223,6 +255,19 @@ mod tests {
                 assert!(one.name() != other.name() && one.port() != other.port(), "{one} and {other}");
             }
         }
+    }
+
+    #[test]
+    fn where_nothing_is_spoken_any_port_and_range_will_do() {
+        let ports = |list: &str| parse_silent(list).map(|all| all.iter().map(|s| s.port).collect::<Vec<_>>());
+        assert_eq!(ports("80, 8000-8002,smtp,imap:77"), Ok(vec![80, 8_000, 8_001, 8_002, 25, 77]));
+        assert_eq!(ports("1-65535").map(|all| all.len()), Ok(65_535));
+        assert_eq!(ports("80,79-81"), Err(PortError::Twice(80)));
+        for wrong in ["0", "9-7", "70000", "80-", "80x", "0-9"] {
+            assert_eq!(ports(wrong), Err(PortError::NotAPort(wrong.into())));
+        }
+        assert_eq!(ports("gopher"), Err(PortError::Unknown("gopher".into())));
+        assert_eq!(ports(","), Err(PortError::Empty));
     }
 
     #[test]

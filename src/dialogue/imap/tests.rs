@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
+    play_whole,
 };
-use super::super::{Capabilities, Upgrade};
+use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
 
 fn clear(script: &[Turn]) -> Played {
@@ -386,6 +387,25 @@ fn a_last_line_without_its_end() {
     );
 }
 
+#[test]
+fn the_contact_is_told_once_where_the_server_offers_id() {
+    let identity = Identity { ehlo: String::new(), contact: Some("https://scan.example/\"\r\n\\ü".to_owned()) };
+    let call = Call { identity: &identity, ..super::super::testing::call() };
+    let mut said = Vec::new();
+    let mut observer = Imap::new(Start::Clear);
+    let replies = ["* OK hi\r\n", "* CAPABILITY IMAP4rev1 id\r\na1 OK\r\n", "* ID {3}\r\nx y\r\na2 BAD x\r\n"];
+    for reply in replies {
+        observer.bytes(Direction::Server, reply.as_bytes());
+        while let Next::Say(line) = ImapSpeaker.next(&observer, &call) {
+            observer.bytes(Direction::Client, &line);
+            said.push(String::from_utf8(line).unwrap());
+        }
+    }
+    let id = "a2 ID (\"support-url\" \"https://scan.example/\")\r\n";
+    assert_eq!(said, ["a1 CAPABILITY\r\n", id, "a3 LOGOUT\r\n"]);
+    assert!(!format!("{observer:?}").contains("scan.example"));
+}
+
 /// A conversation of others, in order of time.
 fn overheard(parts: &[(char, &str)]) -> Imap {
     let mut observer = Imap::new(Start::Clear);
@@ -521,6 +541,14 @@ static PHRASES: &[&[u8]] = &[
     b"1}\r\n",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line.split(' ').nth(1) {
+        Some("CAPABILITY") => Ask::List,
+        Some("STARTTLS") => Ask::Upgrade,
+        _ => Ask::Goodbye,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -542,5 +570,6 @@ proptest! {
         let (findings, expect) = feed(Imap::new(start), &ImapSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Imap::new(start), &ImapSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Imap::new(start), &ImapSpeaker, &chunks, ask);
     }
 }

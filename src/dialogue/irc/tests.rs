@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, call, feed, greet, noise, on,
+    pieces, play_whole,
 };
 use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
 
 const LS: &str = "CAP LS 302";
-const BYE: &str = "QUIT :noc@example.net";
+const BYE: &str = "QUIT";
 
 fn clear(script: &[Turn]) -> Played {
     play_whole(Irc::new(Start::Clear), &IrcSpeaker, script)
@@ -41,7 +42,7 @@ fn inspircd() -> Vec<Turn> {
         ),
         on("STARTTLS", ":irc.example.net 670 * :STARTTLS successful, go ahead with TLS handshake\r\n"),
         on(LS, ":irc.example.net CAP * LS :multi-prefix sasl=PLAIN\r\n"),
-        on(BYE, "ERROR :Closing link: (unknown@198.18.0.1) [Quit: noc@example.net]\r\n"),
+        on(BYE, "ERROR :Closing link: (unknown@198.18.0.1) [Quit]\r\n"),
     ]
 }
 
@@ -109,7 +110,7 @@ fn ping_is_answered_before_anything_goes_on() {
 
     // So often and no oftener, and nothing of it in our own lines' structure.
     let mut observer = Irc::new(Start::Clear);
-    let call = super::super::testing::call();
+    let call = call();
     let mut said = Vec::new();
     for _ in 0..10 {
         observer.bytes(Direction::Server, b"PING :a\rQUIT\r\n");
@@ -253,7 +254,7 @@ fn ircs_is_inside_tls_from_the_start() {
 fn the_goodbye_says_who_calls_and_nothing_else() {
     let say = |contact: Option<&str>| {
         let identity = Identity { ehlo: String::new(), contact: contact.map(str::to_owned) };
-        String::from_utf8(goodbye(&Call { identity: &identity, ..super::super::testing::call() })).unwrap()
+        String::from_utf8(goodbye(&Call { identity: &identity, ..call() })).unwrap()
     };
     assert_eq!(say(None), "QUIT\r\n");
     assert_eq!(say(Some("a\r\nJOIN #x")), "QUIT :aJOIN #x\r\n");
@@ -294,6 +295,19 @@ fn who_registers_is_not_kept() {
 
     let observer = overheard(&[('c', "NICK alice\r\n"), ('s', "ERROR :Closing Link: alice[x] (Throttled)\r\n")]);
     assert_eq!(observer.findings(), &Findings { refused: true, ..Findings::default() });
+}
+
+#[test]
+fn a_welcome_to_nobody_changes_nothing_but_what_is_kept() {
+    let played = clear(&[
+        greet(":a 001 x :Welcome\r\n:a 001 x :Welcome\r\n:a NOTICE x :hi\r\n"),
+        on(LS, ":a CAP x LS :tls\r\n"),
+        on("STARTTLS", ":a 691 x :no\r\n"),
+        on(BYE, "ERROR :x\r\n"),
+    ]);
+    assert_eq!(played.said, [LS, "STARTTLS", BYE, "<close>"]);
+    assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("691") });
+    assert_eq!(played.findings.greeting, None);
 }
 
 #[test]
@@ -341,6 +355,18 @@ static PHRASES: &[&[u8]] = &[
     b"CA",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    match line {
+        LS => Some(Ask::List),
+        "STARTTLS" => Some(Ask::Upgrade),
+        BYE => Some(Ask::Goodbye),
+        pong => {
+            assert!(pong.starts_with("PONG :"), "{pong}");
+            None
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -361,5 +387,6 @@ proptest! {
         let (findings, expect) = feed(Irc::new(start), &IrcSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Irc::new(start), &IrcSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Irc::new(start), &IrcSpeaker, &chunks, ask);
     }
 }

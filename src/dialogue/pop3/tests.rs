@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
+    play_whole,
 };
 use super::super::{Capabilities, Upgrade};
 use super::*;
@@ -317,6 +318,14 @@ static PHRASES: &[&[u8]] = &[
     b"ST",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line {
+        "CAPA" => Ask::List,
+        "STLS" => Ask::Upgrade,
+        _ => Ask::Goodbye,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -337,5 +346,6 @@ proptest! {
         let (findings, expect) = feed(Pop3::new(start), &Pop3Speaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Pop3::new(start), &Pop3Speaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Pop3::new(start), &Pop3Speaker, &chunks, ask);
     }
 }

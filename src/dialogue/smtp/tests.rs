@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
+    play_whole,
 };
 use super::super::{Capabilities, Upgrade};
 use super::*;
@@ -286,7 +287,8 @@ fn greetings_that_refuse() {
 fn ehlo_refused() {
     let played = clear(&[greet("220 a\r\n"), on(EHLO, "502 Command not implemented\r\n"), on("QUIT", "221 a\r\n")]);
     let before = Capabilities { asked: true, code: Some(502), ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(played.findings, Findings { before, upgrade, ..greeted("220 a", 220) });
     assert_eq!(played.said, [EHLO, "QUIT", "<close>"]);
 }
 
@@ -488,7 +490,8 @@ fn overheard_fallback_to_helo() {
     ]);
     assert_eq!(observer.expect(), Expect::Goodbye);
     let before = Capabilities { asked: true, code: Some(500), ..Capabilities::default() };
-    assert_eq!(observer.findings(), &Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(observer.findings(), &Findings { before, upgrade, ..greeted("220 a", 220) });
 }
 
 #[test]
@@ -633,6 +636,14 @@ static PHRASES: &[&[u8]] = &[
     b"0 ",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line {
+        "STARTTLS" => Ask::Upgrade,
+        "QUIT" => Ask::Goodbye,
+        _ => Ask::List,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -653,5 +664,6 @@ proptest! {
         let (findings, expect) = feed(Smtp::new(start), &SmtpSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Smtp::new(start), &SmtpSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Smtp::new(start), &SmtpSpeaker, &chunks, ask);
     }
 }

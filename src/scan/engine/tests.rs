@@ -1,5 +1,6 @@
 //! The engine against a small world of scripted hosts.
 
+mod kinds;
 mod world;
 
 use super::*;
@@ -29,7 +30,10 @@ fn every_target_is_probed_once_at_the_rate_and_a_conversation_becomes_a_row() {
     assert_eq!((row.bytes_in, row.bytes_out, row.retransmits), (22 + 53 + 9, 18 + 6, 0));
 
     let Fact::Host(found) = &world.facts[0] else { panic!("the host comes first") };
-    assert_eq!((found.ip, found.port, found.ttl, found.window, found.mss), (NET + 77, 25, 64, 9_000, Some(1_000)));
+    assert_eq!(
+        (found.ip, found.port, found.ttl, found.window, found.mss),
+        (NET + 77, 25, 64, Some(9_000), Some(1_000))
+    );
     let ledger = world.engine.ledger();
     assert_eq!((ledger.probes, ledger.answers, ledger.opened, ledger.ended), (500, 1, 1, 1));
     assert_eq!(world.engine.outcomes().of(crate::session::Outcome::NoStarttls), 1);
@@ -401,7 +405,7 @@ fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
     // An answer that comes now is turned away.
     let probe = world.hosts[&(NET + 1, 25)].probe.clone();
     let probe = parse(&probe).expect("a probe");
-    world.engine.answered.clear();
+    world.engine.config.answered = Arc::default();
     let answer = host_says(&probe, ISS, probe.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
     world.engine.handle_frame(Instant::from_nanos(9_000_000), &answer);
     assert_eq!((world.engine.open(), world.engine.ledger().late), (0, 1));
@@ -523,4 +527,39 @@ fn a_lucky_guess_from_outside_the_targets_gets_no_answer() {
     world.engine.handle_frame(now, &from(flags::ACK));
     assert_eq!((world.engine.ledger().strays, world.engine.ledger().late), (1, 0));
     assert_eq!(world.engine.poll_frame(now, &mut [0; 1_518]), None);
+}
+
+#[test]
+fn of_a_list_its_targets_are_probed_and_their_names_recorded() {
+    use crate::targets::cidr::AddressSet;
+    use crate::targets::input::Input;
+    use crate::targets::ports::Service;
+    let smtp = |port| Service { port, protocol: Protocol::Smtp };
+    let mut input = Input::default();
+    for line in ["198.18.0.1,one.example", "198.18.0.2,two.example,,2525", "198.18.0.3:2525"] {
+        input.add(line, &[smtp(25), smtp(2_525)], &mut |_| Ok(Vec::new())).expect("well-formed");
+    }
+    let (space, _) = input.into_space(vec![smtp(25)], None, &AddressSet::default());
+    let permutation = Permutation::new(space.size(), 7);
+    let config =
+        Config { positions: 0..permutation.positions(), permutation, space: Arc::new(space), ..config(1, None) };
+    let mut world = World::new(config, &[(1, plain_smtp), (2, plain_smtp), (3, plain_smtp)]);
+    world.run();
+    let probed: Vec<(u32, u16)> = world.probed.keys().copied().collect();
+    assert_eq!(probed, [(NET + 1, 25), (NET + 2, 2_525), (NET + 3, 2_525)]);
+    let mut rows: Vec<_> = world.rows().iter().map(|row| (row.ip, row.port, row.name.clone())).collect();
+    rows.sort();
+    let name = |name: &str| Some(name.to_owned());
+    let expected = [(NET + 1, 25, name("one.example")), (NET + 2, 2_525, name("two.example")), (NET + 3, 2_525, None)];
+    assert_eq!(rows, expected);
+
+    // Who is not in the list on that port gets no reset, whatever cookie it knows.
+    let now = world.instant();
+    for (port, resets) in [(25, 0), (2_525, 1)] {
+        let facts = world.engine.facts_of(Target { address: NET + 3, port });
+        let to = Segment { destination_port: port, ..ours_to(NET + 3, facts.source_port) };
+        let late = host_says(&to, 9, facts.seq.wrapping_add(1), flags::ACK, b"data");
+        world.engine.handle_frame(now, &late);
+        assert_eq!(world.engine.resets.len(), resets, "port {port}");
+    }
 }

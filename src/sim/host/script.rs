@@ -3,6 +3,7 @@
 
 mod imap;
 mod irc;
+mod managesieve;
 mod pop3;
 mod smtp;
 mod xmpp;
@@ -93,6 +94,8 @@ struct Part {
     end: u8,
     /// Said as soon as it is connected to; may be nothing.
     greeting: fn(&Scene<'_>) -> String,
+    /// Said as soon as an upgrade has brought TLS; may be nothing.
+    upgraded: fn(&Scene<'_>) -> String,
     /// The reply to an utterance, line ends cut off.
     reply: fn(&Scene<'_>, &str) -> (String, Then),
     /// What these tell.
@@ -105,9 +108,15 @@ fn part(family: Family) -> Option<&'static Part> {
         Family::Imap => Some(&imap::PART),
         Family::Pop3 => Some(&pop3::PART),
         Family::Irc => Some(&irc::PART),
+        Family::ManageSieve => Some(&managesieve::PART),
         Family::XmppClient | Family::XmppServer => Some(&xmpp::PART),
         Family::Silent => None,
     }
+}
+
+/// For a part that keeps silent.
+fn nothing(_: &Scene<'_>) -> String {
+    String::new()
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -265,6 +274,10 @@ impl Script {
                 Some(config) => ServerConnection::new(config).ok().map(Box::new),
                 None => server(self.newest_tls),
             };
+        }
+        let said = self.part().map(|part| (part.upgraded)(&self.scene())).unwrap_or_default();
+        if let Some(tls) = &mut self.tls {
+            let _ = tls.writer().write_all(said.as_bytes());
         }
     }
 

@@ -35,6 +35,9 @@ pub(super) fn config_on(ports: &[(u16, Protocol)], addresses: u32, rate: Option<
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: Arc::default(),
+        answers: Answers::default(),
+        answered: Arc::default(),
+        options: OptionSet::default(),
     }
 }
 
@@ -273,7 +276,7 @@ impl World {
     pub(super) fn rows(&self) -> Vec<&crate::record::row::Handshake> {
         let rows = self.facts.iter().filter_map(|fact| match fact {
             Fact::Handshake(row, _) => Some(&**row),
-            Fact::Host(_) => None,
+            Fact::Host(_) | Fact::Answer(_) => None,
         });
         rows.collect()
     }
@@ -319,6 +322,7 @@ pub(super) fn ours_to(address: u32, source_port: u16) -> Segment<'static> {
         flags: 0,
         window: 0,
         ttl: 0,
+        id: 0,
         options: &[],
         payload: &[],
     }

@@ -1,8 +1,8 @@
 //! IMAP.
 
-use super::{Part, Scene, Then, Told, owned};
+use super::{Part, Scene, Then, Told, nothing, owned};
 
-pub(super) const PART: Part = Part { end: b'\n', greeting, reply, told };
+pub(super) const PART: Part = Part { end: b'\n', greeting, upgraded: nothing, reply, told };
 
 const CLEAR: &[&str] = &["IMAP4rev1", "LITERAL+", "LOGINDISABLED"];
 const INSIDE: &[&str] = &["IMAP4rev1", "AUTH=PLAIN", "AUTH=SCRAM-SHA-256"];

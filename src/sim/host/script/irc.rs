@@ -1,8 +1,8 @@
 //! IRC.
 
-use super::{Part, Scene, Then, Told, owned};
+use super::{Part, Scene, Then, Told, nothing, owned};
 
-pub(super) const PART: Part = Part { end: b'\n', greeting, reply, told };
+pub(super) const PART: Part = Part { end: b'\n', greeting, upgraded: nothing, reply, told };
 
 const CLEAR: &[&str] = &["multi-prefix", "server-time"];
 const INSIDE: &[&str] = &["multi-prefix", "sasl=PLAIN,EXTERNAL", "server-time"];

@@ -1,8 +1,8 @@
 //! POP3.
 
-use super::{Part, Scene, Then, Told, owned};
+use super::{Part, Scene, Then, Told, nothing, owned};
 
-pub(super) const PART: Part = Part { end: b'\n', greeting, reply, told };
+pub(super) const PART: Part = Part { end: b'\n', greeting, upgraded: nothing, reply, told };
 
 const CLEAR: &[&str] = &["TOP", "UIDL", "RESP-CODES"];
 const INSIDE: &[&str] = &["TOP", "USER", "SASL PLAIN LOGIN", "UIDL"];

@@ -1,8 +1,8 @@
 //! SMTP.
 
-use super::{Manner, Part, Scene, Then, Told, owned};
+use super::{Manner, Part, Scene, Then, Told, nothing, owned};
 
-pub(super) const PART: Part = Part { end: b'\n', greeting, reply, told };
+pub(super) const PART: Part = Part { end: b'\n', greeting, upgraded: nothing, reply, told };
 
 const CLEAR: &[&str] = &["PIPELINING", "SIZE 10240000", "8BITMIME"];
 const INSIDE: &[&str] = &["PIPELINING", "AUTH PLAIN LOGIN", "8BITMIME"];

@@ -1,8 +1,8 @@
 //! XMPP, between client and server and between servers.
 
-use super::{Part, Scene, Then, Told, owned};
+use super::{Part, Scene, Then, Told, nothing, owned};
 
-pub(super) const PART: Part = Part { end: b'>', greeting, reply, told };
+pub(super) const PART: Part = Part { end: b'>', greeting: nothing, upgraded: nothing, reply, told };
 
 const CLEAR: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>";
@@ -14,11 +14,6 @@ const INSIDE_TOLD: &[&str] = &[
     "{urn:xmpp:sasl-cb:0}sasl-channel-binding tls-exporter",
 ];
 const REFUSAL: &str = "<stream:error><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
-
-/// The client speaks first.
-fn greeting(_: &Scene<'_>) -> String {
-    String::new()
-}
 
 fn features(scene: &Scene<'_>) -> String {
     match (scene.inside, scene.offers()) {
