@@ -15,6 +15,7 @@ use starling::base::keyed::Key;
 use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
+use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
 use starling::scan::engine::{Config, Engine};
 use starling::session::{Context, Session};
@@ -278,10 +279,12 @@ fn engine(hosts: usize) -> Engine {
     let space = Space::new(AddressSet::new(vec![(NET, last)]), vec![Service { port: 25, protocol: Protocol::Smtp }]);
     let permutation = Permutation::new(space.size(), 7);
     let config = Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: Key([1, 2]),
         source: US,
         ports: PortRange { first: 61_000, last: 65_535 },

@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub slowed_by: Option<Hold>,
     /// For how long what has slowed it down.
     pub held: Held,
+    /// Positions walked whose answers were still due: they are walked again by a resumed run.
+    pub unsettled: u64,
 }
 
 impl Snapshot {
@@ -76,6 +78,7 @@ impl Snapshot {
             sweeping: engine.sweeping(),
             slowed_by: engine.slowed_by(),
             held: *engine.held(),
+            unsettled: engine.unsettled(),
         }
     }
 }
@@ -122,6 +125,7 @@ impl<Io: FrameIo> Lane<Io> {
         let mut published_at = Instant::ZERO;
         let mut interrupted = false;
         let mut failure = None;
+        let mut settled = false;
         loop {
             let now = self.clock.now();
             let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
@@ -134,6 +138,10 @@ impl<Io: FrameIo> Lane<Io> {
                 drain_unsent(now, &mut self.engine);
             }
             backlog.extend(self.engine.take_facts());
+            if self.engine.finished(now) && !settled {
+                settled = true;
+                backlog.push_back(Fact::Checkpoint(Box::new(self.engine.checkpoint(now))));
+            }
             self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
             self.obey(now, &mut interrupted);
             if now >= published_at + PUBLISH_EVERY {

@@ -6,6 +6,7 @@ pub mod interface;
 pub mod lane;
 pub mod memory;
 pub mod privileges;
+pub mod resume;
 pub mod scan;
 pub mod simulate;
 pub mod status;

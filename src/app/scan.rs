@@ -5,6 +5,7 @@ use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
 use crate::app::privileges;
+use crate::app::resume::Former;
 use crate::app::simulate;
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
@@ -18,12 +19,13 @@ use crate::output::manifest::write_manifest;
 use crate::output::parquet::Limits as PartLimits;
 use crate::output::writer::{Writer, Written};
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
 use crate::scan::conversation::Limits;
 use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
 use crate::sim::swarm::Swarm;
-use crate::targets::Space;
 use crate::targets::permute::Permutation;
+use crate::targets::{Space, saved};
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
@@ -63,8 +65,16 @@ pub struct Plan {
     pub seed: u64,
     /// This machine's part of the targets: number and count.
     pub shard: (u64, u64),
-    /// At most this many targets in this shard.
+    /// The positions of this machine's targets in the order, whatever was probed of them already.
+    pub positions: std::ops::Range<u64>,
+    /// At most this many targets, over all shards.
     pub targets_max: u64,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
+    /// The dataset to go on with, instead of a new one.
+    pub former: Option<Box<Former>>,
     /// Stop probing once so many targets answered.
     pub results_max: Option<u64>,
     /// Stop probing after so long.
@@ -93,6 +103,29 @@ pub struct Plan {
     pub described: serde_json::Value,
 }
 
+impl Plan {
+    /// The order of the targets.
+    pub fn permutation(&self) -> Permutation {
+        Permutation::new(self.space.size(), self.seed)
+    }
+
+    /// What this run is to do.
+    pub fn left(&self) -> Left {
+        let former = self.former.as_ref();
+        former.map_or_else(|| Left::of(self.positions.clone()), |former| former.left(&self.positions))
+    }
+
+    /// The dataset to write.
+    pub(super) fn dataset(&self, start: crate::base::UtcMicros) -> Result<Dataset> {
+        if self.former.is_some() {
+            return Ok(Dataset::reopen(&self.output, start)?);
+        }
+        let dataset = Dataset::create(&self.output, start)?;
+        dataset.keep_targets(&saved::write(&self.space))?;
+        Ok(dataset)
+    }
+}
+
 /// Runs the plan.
 ///
 /// # Errors
@@ -107,25 +140,26 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
-    let dataset = Dataset::create(&plan.output, clock.utc())?;
+    let dataset = plan.dataset(clock.utc())?;
     let privileges = privileges::give_up(dataset.root())?;
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, clock.utc());
+    let left = plan.left();
+    let mut summary = Summary::new(plan, dataset.run(), &left, link_json(&way, &links), &tls, privileges, clock.utc());
+    let lefts = left.divide(links.sockets.len());
+    let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
+    // In this order: the manifest holds what is known of a killed run from the checkpoint that is then replaced.
     write_manifest(dataset.root(), &summary)?;
+    writer.keep_checkpoint(&dataset, lefts.clone())?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(
-        Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() }),
-        receiver,
-        clock,
-    )?;
+    let writer = spawn_writer(writer, receiver, clock)?;
     let control = Arc::new(Control::default());
-    let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
+    let lanes = Lanes::spawn(plan, &way, &mut links, lefts, key, tls, clock, &control, &sender)?;
     drop(sender);
 
     let dropped_before = way.interface.tx_dropped;
@@ -286,6 +320,7 @@ impl Lanes {
         plan: &Plan,
         way: &Way,
         links: &mut Links,
+        lefts: Vec<Left>,
         key: Key,
         tls: tls::Client,
         clock: Clock,
@@ -296,16 +331,17 @@ impl Lanes {
         let count = sockets.len() as u64;
         let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
         let space = Arc::new(plan.space.clone());
-        let permutation = Permutation::new(space.size(), plan.seed);
-        let (shard, shards) = plan.shard;
+        let permutation = plan.permutation();
         let claims = Arc::default();
         let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
-        for (number, io) in (0..).zip(sockets) {
+        for ((number, io), left) in (0..).zip(sockets).zip(lefts) {
             let config = Config {
                 space: Arc::clone(&space),
                 permutation,
-                positions: permutation.part(shard * count + number, shards * count),
-                targets_max: share(plan.targets_max, number, count),
+                lane: lanes.threads.len(),
+                left,
+                probes: plan.probes,
+                lag: plan.lag,
                 key,
                 source: u32::from(way.source),
                 ports: plan.ports,
@@ -351,6 +387,13 @@ impl Lanes {
         let died = || std::io::Error::other("a lane died, which is a bug");
         self.threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| Err(died())).err()).collect()
     }
+}
+
+/// The positions of a shard in the order of `space`, if `targets_max` are to be probed by all shards together.
+pub fn positions(space: &Space, seed: u64, (shard, shards): (u64, u64), targets_max: u64) -> std::ops::Range<u64> {
+    let order = Permutation::new(space.size(), seed);
+    let targets = if targets_max == u64::MAX { u64::MAX } else { share(targets_max, shard, shards) };
+    order.first(order.part(shard, shards), targets)
 }
 
 /// Part `number` of `count` of `whole`; the first parts take the remainder.

@@ -48,6 +48,12 @@ pub struct Scan {
     #[arg(short = 'o', long = "output", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
+    /// Go on with the scan of this dataset, with the options it was begun with. Options about speed, limits, interface
+    /// and blocklist may be given anew; what would change what is measured is refused. Nothing is probed twice but what
+    /// a killed run may not have finished.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub resume: Option<PathBuf>,
+
     /// File of prefixes to scan, one a line, # comments.
     #[arg(short = 'w', long, value_name = "FILE")]
     pub allowlist_file: Option<PathBuf>,
@@ -67,6 +73,15 @@ pub struct Scan {
     /// Probe at most so many targets, or so many percent of them as in 0.1%.
     #[arg(short = 'n', long, value_name = "N")]
     pub max_targets: Option<String>,
+
+    /// Send each target so many probes. Each further one follows --probe-lag after the one before, and only to who has
+    /// not answered; the rate counts all of them.
+    #[arg(short = 'P', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub probes: u8,
+
+    /// How many seconds lie between two probes of a target.
+    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    pub probe_lag: f64,
 
     /// Stop probing once so many targets answered.
     #[arg(short = 'N', long, value_name = "N")]

@@ -2,6 +2,7 @@
 
 use super::args::{Bind as BindArg, Scan, XdpMode};
 use crate::app::memory;
+use crate::app::resume::Former;
 use crate::app::scan::{self, Plan};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
@@ -27,10 +28,30 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    let options = std::env::args().skip(1).collect();
+    resolve_as(args, None, options)
+}
+
+/// The plan of a further run of `former`: `args` are its options, with what was typed now in place of some, and
+/// `options` the same as words.
+///
+/// # Errors
+/// As [`resolve`]; also if nothing is left to do.
+pub fn resume(args: &Scan, former: Former, options: Vec<String>) -> Result<Plan> {
+    let plan = resolve_as(args, Some(former), options)?;
+    if let Some(former) = &plan.former {
+        former.ensure_open(&plan.left())?;
+    }
+    Ok(plan)
+}
+
+fn resolve_as(args: &Scan, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
-        None => on_network(args, args.interface.clone()),
-        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
-        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => in_world(args, Swarm::from_seed(seed.parse()?)),
+        None => on_network(args, args.interface.clone(), former, options),
+        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, options),
+        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => {
+            in_world(args, Swarm::from_seed(seed.parse()?), former, options)
+        }
         Some((what, which)) => {
             bail!("--nic {what}:{which}: xdp:IFACE or sim:SEED is wanted, as in xdp:eth0 or sim:42")
         }
@@ -38,11 +59,13 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
-    if !args.targets.is_empty() || args.allowlist_file.is_some() {
+    if let Some(former) = &former {
+        swarm.addresses = former.space.addresses().clone();
+    } else if !args.targets.is_empty() || args.allowlist_file.is_some() {
         swarm.addresses = addresses(args)?;
     } else if let Some(path) = &args.blocklist_file {
         swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
@@ -58,6 +81,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         "{} targets are too many for a simulated world: {WORLD_MAX} at most",
         space.size()
     );
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
     Ok(Plan {
         interface: None,
         gateway: None,
@@ -65,7 +89,11 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         ports: swarm.ports(),
         seed: swarm.seed,
         shard: (0, 1),
-        targets_max: u64::MAX,
+        positions: scan::positions(&space, swarm.seed, (0, 1), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
+        former: former.map(Box::new),
         space,
         results_max: None,
         runtime_max: None,
@@ -79,15 +107,16 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, options),
         world: Some(Box::new(swarm)),
     })
 }
 
 /// What goes into the manifest as it was given.
-fn described(args: &Scan) -> serde_json::Value {
+fn described(args: &Scan, options: Vec<String>) -> serde_json::Value {
     serde_json::json!({
         "command_line": std::env::args().collect::<Vec<_>>(),
+        "options": options,
         "contact": contact(args),
     })
 }
@@ -96,10 +125,13 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
+fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
     let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
     let services = ports::parse(ports).context("-p")?;
-    let addresses = addresses(args)?;
+    let addresses = match &former {
+        Some(former) => former.space.addresses().clone(),
+        None => addresses(args)?,
+    };
     let contact = contact(args);
     let public = addresses.minus(&AddressSet::new(cidr::reserved()));
     ensure!(
@@ -117,10 +149,12 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         args.shards
     );
     ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
-    let seed = match args.seed {
-        Some(seed) => seed,
-        None => scan::random()?,
+    let seed = match (&former, args.seed) {
+        (Some(former), _) => former.seed()?,
+        (None, Some(seed)) => seed,
+        (None, None) => scan::random()?,
     };
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
     Ok(Plan {
         interface,
         gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
@@ -128,9 +162,13 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         ports: source_ports(&args.source_port)?,
         seed,
         shard: (args.shard, args.shards),
-        targets_max: targets_max(args.max_targets.as_deref(), &space)?,
+        positions: scan::positions(&space, seed, (args.shard, args.shards), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
         space,
-        results_max: args.max_results,
+        results_max: results_max(args, former.as_ref())?,
+        former: former.map(Box::new),
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
         rate: rate(args)?,
         cooldown: seconds("-c", args.cooldown_time)?,
@@ -155,7 +193,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         output: output(args)?,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, options),
         world: None,
     })
 }
@@ -236,6 +274,14 @@ fn bandwidth(text: &str) -> Result<f64> {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value * unit),
         _ => bail!("-B {text}: bits per second are wanted, as in 10M"),
     }
+}
+
+/// How many more answers are wanted.
+fn results_max(args: &Scan, former: Option<&Former>) -> Result<Option<u64>> {
+    let Some(max) = args.max_results else { return Ok(None) };
+    let found = former.map_or(0, Former::answers);
+    ensure!(former.is_none() || found < max, "-N {max}: {found} targets have answered. Next step: a larger -N");
+    Ok(Some(max - found.min(max)))
 }
 
 fn targets_max(text: Option<&str>, space: &Space) -> Result<u64> {

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod config;
+mod resume;
 
 use crate::app::{doctor, scan};
 use args::{Args, Command};
@@ -49,7 +50,11 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
-    let plan = match config::resolve(args) {
+    let plan = match &args.resume {
+        Some(folder) => resume::resume(folder, &std::env::args_os().skip(1).collect::<Vec<_>>()),
+        None => config::resolve(args),
+    };
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };
@@ -74,14 +79,12 @@ fn scan(args: &args::Scan) -> Exit {
 /// Prints the targets of the plan's shard in probing order, as `address,port`.
 fn dry_run(plan: &scan::Plan) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let permutation = crate::targets::permute::Permutation::new(plan.space.size(), plan.seed);
-    let (shard, shards) = plan.shard;
-    let mut left = plan.targets_max;
-    for index in permutation.walk(permutation.part(shard, shards)) {
-        if left == 0 {
-            break;
-        }
-        left -= 1;
+    let left = plan.left();
+    for (address, port) in left.again {
+        writeln!(out, "{},{port}", std::net::Ipv4Addr::from(address))?;
+    }
+    let permutation = plan.permutation();
+    for index in left.positions.into_iter().flat_map(|positions| permutation.walk(positions)) {
         let target = plan.space.target(index);
         writeln!(out, "{},{}", std::net::Ipv4Addr::from(target.address), target.port)?;
     }

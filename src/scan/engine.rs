@@ -4,14 +4,16 @@
 use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
+use super::sweep::{Step, Sweep};
 use super::turns::{Claims, Repetition, Turn, Turns};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
+use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
 use crate::record::row::Host;
 use crate::session::Context;
-use crate::targets::permute::{Permutation, Walk};
+use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
 use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
@@ -26,6 +28,10 @@ use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
+/// Targets that may be passed over before somebody else has his turn.
+const PASSED_MAX: usize = 1_024;
+/// How often a lane says how far it is.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -34,10 +40,14 @@ pub struct Config {
     pub space: Arc<Space>,
     /// Their order.
     pub permutation: Permutation,
-    /// This lane's positions in that order.
-    pub positions: std::ops::Range<u64>,
-    /// At most this many targets.
-    pub targets_max: u64,
+    /// Number of this lane.
+    pub lane: usize,
+    /// What it is to do: positions in that order, and targets to probe again.
+    pub left: Left,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
     /// Secret of the run.
     pub key: Key,
     /// Our address.
@@ -83,8 +93,10 @@ enum Phase {
 pub struct Engine {
     config: Config,
     context: Context,
-    walk: Walk,
-    targets_left: u64,
+    sweep: Sweep,
+    checkpoint_at: Instant,
+    /// Targets whose connections were interrupted.
+    abandoned: Vec<Pair>,
     template: Template,
     pace: Pace,
     phase: Phase,
@@ -109,10 +121,10 @@ pub struct Engine {
 impl Engine {
     /// An engine that begins at `now`.
     pub fn new(config: Config, context: Context, now: Instant) -> Self {
-        let walk = config.permutation.walk(config.positions.clone());
         Self {
-            walk,
-            targets_left: config.targets_max,
+            sweep: Sweep::new(config.permutation, config.left.clone(), config.probes, config.lag),
+            checkpoint_at: now + CHECKPOINT_EVERY,
+            abandoned: Vec::new(),
             template: Template::new(&config.link, config.source),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
@@ -168,6 +180,7 @@ impl Engine {
             self.take_turn(now, turn);
         }
         self.govern(now);
+        self.note(now);
     }
 
     /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
@@ -207,6 +220,10 @@ impl Engine {
 
     /// Stops probing and resets what is open, and what waits to be.
     pub fn interrupt(&mut self) {
+        if self.phase == Phase::Interrupted {
+            return;
+        }
+        self.abandoned = self.open_targets();
         self.phase = Phase::Interrupted;
         self.asks.clear();
         for waiting in self.turns.clear() {
@@ -229,15 +246,59 @@ impl Engine {
         self.phase == Phase::Sweeping
     }
 
+    /// How many probes a target gets.
+    pub fn probes(&self) -> u8 {
+        self.config.probes
+    }
+
     /// How far the sweep is: from 0 to 1.
     pub fn progress(&self) -> f64 {
         if self.phase != Phase::Sweeping {
             return 1.0;
         }
-        let share = (self.config.positions.end - self.config.positions.start).max(1);
-        let walked = (share - self.walk.remaining()) as f64 / share as f64;
-        let budget = (self.config.targets_max - self.targets_left) as f64 / self.config.targets_max.max(1) as f64;
-        walked.max(budget)
+        self.sweep.progress()
+    }
+
+    /// How far the lane is at `now`. It covers the facts given so far; take it for the last time when all is done.
+    pub fn checkpoint(&mut self, now: Instant) -> Checkpoint {
+        self.settle(now);
+        let mut left = self.sweep.left();
+        left.again.extend(self.open_targets());
+        left.again.extend(&self.abandoned);
+        let mut account = self.ledger.named();
+        account.extend([("open", self.open()), ("waiting", self.waiting())]);
+        Checkpoint { lane: self.config.lane, left, account }
+    }
+
+    /// Positions that were walked and are still left, because answers to their probes were due.
+    pub fn unsettled(&self) -> u64 {
+        self.sweep.unsettled()
+    }
+
+    /// The targets that answered and have no row yet.
+    fn open_targets(&self) -> Vec<Pair> {
+        let open = self.table.entries().map(|conversation| conversation.tuple);
+        open.chain(self.turns.tuples()).map(|tuple| (tuple.remote, tuple.remote_port)).collect()
+    }
+
+    /// Keeps account of what is settled.
+    fn settle(&mut self, now: Instant) {
+        match self.phase {
+            // Answers are no longer taken.
+            Phase::Interrupted => {}
+            Phase::Cooldown { until } if now >= until => self.sweep.settle(),
+            _ => self.sweep.note(now, self.config.cooldown),
+        }
+    }
+
+    /// Says every so often how far the lane is.
+    fn note(&mut self, now: Instant) {
+        self.settle(now);
+        if now >= self.checkpoint_at && self.phase != Phase::Interrupted {
+            self.checkpoint_at = now + CHECKPOINT_EVERY;
+            let checkpoint = self.checkpoint(now);
+            self.facts.push(Fact::Checkpoint(Box::new(checkpoint)));
+        }
     }
 
     /// Whether all is done: no probe to send, no answer awaited, no connection open, nobody waiting for a turn.
@@ -307,7 +368,7 @@ impl Engine {
     /// When something is due next, at the latest.
     pub fn next_timeout(&self, now: Instant) -> Instant {
         let probe = match self.phase {
-            Phase::Sweeping if self.hold().is_none() => self.pace.next(),
+            Phase::Sweeping if self.hold().is_none() => self.pace.next().max(self.sweep.due()),
             Phase::Cooldown { until } if until > now => until,
             _ => Instant::FAR_FUTURE,
         };
@@ -379,7 +440,7 @@ impl Engine {
             self.ledger.late += 1;
             return self.reset(tuple, segment.ack);
         }
-        let target = u64::from(tuple.remote) << 16 | u64::from(tuple.remote_port);
+        let target = packed(tuple.remote, tuple.remote_port);
         if self.answered.contains(&target) {
             self.ledger.duplicates += 1;
             return self.handle_repetition(now, segment);
@@ -539,25 +600,60 @@ impl Engine {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
-        if self.targets_left == 0 {
-            self.stop(now);
-            return None;
-        }
         if !self.pace.take(now) {
             return None;
         }
-        let Some(index) = self.walk.next() else {
-            self.stop(now);
-            return None;
-        };
-        self.targets_left -= 1;
-        self.ledger.probes += 1;
-        Some(self.template.write(&self.facts_of(self.config.space.target(index)), buffer))
+        let probe = self.next_probe(now);
+        match probe {
+            Some((target, number)) => {
+                self.ledger.probes += 1;
+                Some(self.template.write(&self.facts_of(target, number), buffer))
+            }
+            None => {
+                self.pace.give_back();
+                None
+            }
+        }
     }
 
-    fn facts_of(&self, target: Target) -> Facts {
+    /// The next target to probe, and for which time.
+    fn next_probe(&mut self, now: Instant) -> Option<(Target, u8)> {
+        for _ in 0..PASSED_MAX {
+            let (target, number) = match self.sweep.next(now) {
+                Step::Index { index, number: 0, empty } => {
+                    self.ledger.walked += 1;
+                    self.ledger.empty += empty;
+                    (self.config.space.target(index), 0)
+                }
+                Step::Again { target: (address, port), number: 0 } => {
+                    self.ledger.resumed += 1;
+                    (Target { address, port }, 0)
+                }
+                Step::Index { index, number, .. } => {
+                    self.ledger.repeats += 1;
+                    (self.config.space.target(index), number)
+                }
+                Step::Again { target: (address, port), number } => {
+                    self.ledger.repeats += 1;
+                    (Target { address, port }, number)
+                }
+                Step::Wait(_) => return None,
+                Step::Over => {
+                    self.stop(now);
+                    return None;
+                }
+            };
+            if number == 0 || !self.answered.contains(&packed(target.address, target.port)) {
+                return Some((target, number));
+            }
+            self.ledger.spared += 1;
+        }
+        None
+    }
+
+    fn facts_of(&self, target: Target, number: u8) -> Facts {
         let Target { address, port } = target;
-        let source_port = self.config.ports.pick(self.config.key, address, port, 0);
+        let source_port = self.config.ports.pick(self.config.key, address, port, number);
         self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
     }
 
@@ -567,6 +663,11 @@ impl Engine {
         let id = (seq >> 16) as u16 ^ seq as u16;
         Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
     }
+}
+
+/// A target as one number.
+fn packed(address: u32, port: u16) -> u64 {
+    u64::from(address) << 16 | u64::from(port)
 }
 
 /// A key for another purpose, from the run's secret.

@@ -6,6 +6,16 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
+        /// Targets taken from the order, each for the first time in this run.
+        walked,
+        /// Positions of the order that stand for no target, passed on the way.
+        empty,
+        /// Targets that an earlier run of the dataset had left open.
+        resumed,
+        /// Targets taken again, where each is probed more than once.
+        repeats,
+        /// Of those, the ones that were not probed again because they had answered.
+        spared,
         /// Probes handed to the link.
         probes,
         /// TCP frames taken from the link.
@@ -51,6 +61,11 @@ impl Ledger {
     /// waiting for their turn.
     pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
         let sums = [
+            (
+                "walked + resumed + repeats = probes + spared",
+                self.walked + self.resumed + self.repeats,
+                self.probes + self.spared,
+            ),
             (
                 "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room",
                 self.frames,

@@ -58,6 +58,11 @@ impl Pace {
         allowed
     }
 
+    /// Takes back a probe that [`Pace::take`] let pass and that was not sent.
+    pub fn give_back(&mut self) {
+        self.saved = self.saved.saturating_add(self.price).min(self.limit);
+    }
+
     /// When the next probe may go.
     pub fn next(&self) -> Instant {
         if self.price == 0 {

@@ -1,11 +1,12 @@
 //! What to probe: allowed addresses x ports, visited once each in a random order.
 //!
 //! [`cidr`] reads and combines address sets, [`ports`] reads port lists, [`permute`] walks the product in
-//! an order that is a bijection. No state beyond the cursor.
+//! an order that is a bijection. [`saved`] is what a dataset keeps of it. No state beyond the cursor.
 
 pub mod cidr;
 pub mod permute;
 pub mod ports;
+pub mod saved;
 
 use cidr::AddressSet;
 use ports::Service;
