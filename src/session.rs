@@ -8,8 +8,10 @@ use crate::base::Instant;
 use crate::dialogue::imap::{Imap, ImapSpeaker};
 use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
 use crate::dialogue::{Direction, Expect, Findings, Identity, Next, Observe, Speak, Start};
+use crate::targets::Names;
 use crate::targets::ports::Protocol;
 use crate::tls;
+use std::sync::Arc;
 
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
@@ -17,12 +19,19 @@ pub struct Context {
     tls: tls::Client,
     smtp: SmtpSpeaker,
     imap: ImapSpeaker,
+    names: Arc<Names>,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, smtp: SmtpSpeaker { identity }, imap: ImapSpeaker }
+        Self { tls, smtp: SmtpSpeaker { identity }, imap: ImapSpeaker, names: Arc::default() }
+    }
+
+    /// The same, with servers called by `names`.
+    #[must_use]
+    pub fn with_names(self, names: Arc<Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// What is offered in TLS.
@@ -186,7 +195,7 @@ pub struct Session {
     dialogue: Dialogue,
     tls: Option<Box<tls::Session>>,
     address: u32,
-    alpn: tls::Alpn,
+    port: u16,
     inside_tls: bool,
     finished: bool,
     /// TLS could not even begin (a bug or an exhausted system, not the peer).
@@ -208,20 +217,26 @@ pub struct Times {
 }
 
 impl Session {
-    /// A conversation in `protocol` with the server at `address`; what is to be sent at once goes to `out`.
-    pub fn open(context: &Context, protocol: Protocol, address: u32, now: Instant, out: &mut Vec<u8>) -> Self {
+    /// A conversation in `protocol` with the server at an address (in host order) and port; what is to be sent at
+    /// once goes to `out`.
+    pub fn open(
+        context: &Context,
+        protocol: Protocol,
+        (address, port): (u32, u16),
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Self {
         let (dialogue, direct) = match protocol {
             Protocol::Smtp => (Dialogue::Smtp(Smtp::new(Start::Clear)), false),
             Protocol::Imap => (Dialogue::Imap(Imap::new(Start::Clear)), false),
             Protocol::Imaps => (Dialogue::Imap(Imap::new(Start::InsideTls)), true),
             Protocol::Https => (Dialogue::None, true),
         };
-        let alpn = if protocol == Protocol::Https { tls::Alpn::Web } else { tls::Alpn::None };
         let mut session = Self {
             dialogue,
             tls: None,
             address,
-            alpn,
+            port,
             inside_tls: false,
             finished: false,
             local_error: None,
@@ -373,9 +388,16 @@ impl Session {
         }
     }
 
+    /// The server's name, if one is known. It is looked up each time: a connection has no room to keep it.
+    fn name<'a>(&self, context: &'a Context) -> Option<&'a str> {
+        context.names.get(self.address, self.port)
+    }
+
     fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
         self.tls_started_at = now;
-        match tls::Session::start(&context.tls, self.address, self.alpn, out) {
+        // Only the web has its name in ALPN, and nothing is said there.
+        let alpn = if matches!(self.dialogue, Dialogue::None) { tls::Alpn::Web } else { tls::Alpn::None };
+        match tls::Session::start(&context.tls, self.address, self.name(context), alpn, out) {
             Ok(tls) => self.tls = Some(Box::new(tls)),
             Err(error) => {
                 self.local_error = Some(error.to_string().into());

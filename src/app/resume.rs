@@ -1,10 +1,11 @@
 //! A dataset that was begun before: what a further run takes over from it.
 
+use crate::app::targets::{Loaded, blocklist};
 use crate::output::checkpoint::Saved;
 use crate::output::{dataset, manifest};
 use crate::record::certificate::sha256;
 use crate::record::checkpoint::Left;
-use crate::targets::{Space, ports, saved};
+use crate::targets::{Space, saved};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -39,10 +40,6 @@ impl Former {
             folder.display(),
             env!("CARGO_PKG_VERSION")
         );
-        let damaged = || anyhow!("the run.json of {} lacks what a scan writes into it", folder.display());
-        let services: Option<Vec<&str>> =
-            manifest["config"]["services"].as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
-        let services = ports::parse(&services.ok_or_else(damaged)?.join(","))?;
         let path = folder.join(dataset::TARGETS);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         ensure!(
@@ -51,7 +48,7 @@ impl Former {
              from a copy, or begin a new dataset",
             path.display()
         );
-        let space = saved::read(&text, services).with_context(|| path.display().to_string())?;
+        let space = saved::read(&text).with_context(|| path.display().to_string())?;
         let saved = Saved::read(folder)?;
         Ok(Self { saved, folder: folder.to_owned(), space, manifest })
     }
@@ -65,6 +62,22 @@ impl Former {
     /// The seed of its order.
     pub fn seed(&self) -> Result<u64> {
         self.manifest["config"]["seed"].as_u64().ok_or_else(|| anyhow!("run.json has no seed"))
+    }
+
+    /// What a further run loads beside the targets: the blocklist, which may have grown.
+    pub fn loaded(&self, path: Option<&Path>) -> Result<Loaded> {
+        let mut loaded = Loaded { manifest: self.manifest["config"]["loaded"].clone(), ..Loaded::default() };
+        let Some(path) = path else { return Ok(loaded) };
+        if path.exists() {
+            blocklist(path)?;
+            loaded.blocklist = Some(std::path::absolute(path)?);
+        } else {
+            let path = path.display();
+            loaded
+                .notes
+                .push(format!("-b {path} is gone: what it blocked at the begin stays blocked, and nothing else"));
+        }
+        Ok(loaded)
     }
 
     /// How many runs there were.
@@ -90,10 +103,7 @@ impl Former {
             left.positions.push(planned..positions.end);
         }
         left.positions.retain(|range| !range.is_empty());
-        left.again.retain(|(address, port)| {
-            self.space.addresses().contains(*address)
-                && self.space.services().iter().any(|service| service.port == *port)
-        });
+        left.again.retain(|(address, port)| self.space.contains(*address, *port));
         left
     }
 

@@ -9,6 +9,7 @@ use crate::app::resume::Former;
 use crate::app::simulate;
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
@@ -61,6 +62,8 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
@@ -198,7 +201,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -358,7 +361,11 @@ impl Lanes {
             let published = Published::default();
             let lane = Lane {
                 io,
-                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                engine: Engine::new(
+                    config,
+                    Context::new(tls, identity.clone()).with_names(Arc::clone(space.names())),
+                    clock.now(),
+                ),
                 clock,
                 control: Arc::clone(control),
                 published: published.clone(),

@@ -254,7 +254,7 @@ fn mode_name(socket: &Socket) -> &'static str {
 
 fn config_json(plan: &Plan) -> Value {
     let services: Vec<String> =
-        plan.space.services().iter().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
+        plan.space.services().map(|service| format!("{}:{}", service.protocol, service.port)).collect();
     json!({
         "asked": plan.described,
         "services": services,
@@ -264,6 +264,7 @@ fn config_json(plan: &Plan) -> Value {
         "positions": [plan.positions.start, plan.positions.end],
         "probes": plan.probes,
         "lag_secs": plan.lag.as_secs_f64(),
+        "loaded": plan.loaded.manifest,
         "targets_max": (plan.targets_max != u64::MAX).then_some(plan.targets_max),
         "seed": plan.seed,
         "shard": plan.shard.0,

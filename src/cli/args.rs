@@ -54,13 +54,19 @@ pub struct Scan {
     #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
     pub resume: Option<PathBuf>,
 
-    /// File of prefixes to scan, one a line, # comments.
+    /// File of prefixes, addresses and host names to scan, one a line, # comments; together with those named here.
     #[arg(short = 'w', long, value_name = "FILE")]
     pub allowlist_file: Option<PathBuf>,
 
-    /// File of prefixes never to probe, one a line, # comments.
+    /// File of prefixes, addresses and host names never to probe, likewise. It wins over everything else. SIGHUP makes
+    /// a running scan read it again.
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
+
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
+    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    #[arg(short = 'I', long, value_name = "FILE")]
+    pub list_of_ips_file: Option<PathBuf>,
 
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]

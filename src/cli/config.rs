@@ -4,15 +4,16 @@ use super::args::{Bind as BindArg, Scan, XdpMode};
 use crate::app::memory;
 use crate::app::resume::Former;
 use crate::app::scan::{self, Plan};
+use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
 use crate::scan::conversation::Limits;
 use crate::sim::swarm::{SOURCE, Swarm};
-use crate::targets::cidr::{self, AddressSet, Range};
+use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bits that a probe takes on the wire: 60 bytes of frame, 4 of check sequence, 20 of preamble and gap.
@@ -63,12 +64,15 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, options: Vec<
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
+    let mut loaded = targets::Loaded::default();
     if let Some(former) = &former {
-        swarm.addresses = former.space.addresses().clone();
-    } else if !args.targets.is_empty() || args.allowlist_file.is_some() {
-        swarm.addresses = addresses(args)?;
+        swarm.given = Some(former.space.clone());
+    } else if sources(args).named() {
+        let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
+        (swarm.given, loaded) = (Some(space), from);
     } else if let Some(path) = &args.blocklist_file {
-        swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
+        swarm.addresses = swarm.addresses.minus(&targets::blocklist(path)?);
+        loaded.blocklist = Some(std::path::absolute(path)?);
     }
     if args.rate.is_some() || args.bandwidth.is_some() {
         swarm.rate = rate(args)?;
@@ -95,6 +99,7 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, options: Vec<
         lag: seconds("--probe-lag", args.probe_lag)?,
         former: former.map(Box::new),
         space,
+        loaded,
         results_max: None,
         runtime_max: None,
         rate: swarm.rate,
@@ -126,21 +131,22 @@ fn contact(args: &Scan) -> Option<&str> {
 }
 
 fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
-    let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
-    let services = ports::parse(ports).context("-p")?;
-    let addresses = match &former {
-        Some(former) => former.space.addresses().clone(),
-        None => addresses(args)?,
+    let (space, loaded) = match &former {
+        // The lists may be gone, or have changed.
+        Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
+        None => {
+            let services = args.ports.as_deref().map(|ports| ports::parse(ports).context("-p")).transpose()?;
+            targets::load(sources(args), services)?
+        }
     };
     let contact = contact(args);
-    let public = addresses.minus(&AddressSet::new(cidr::reserved()));
+    let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
         contact.is_some() || public.is_empty() || args.dry_run,
         "{} public addresses would be probed, and nobody could find out by whom. Next step: name yourself with \
          --contact, and read the section Conduct of the README",
         public.len()
     );
-    let space = Space::new(addresses, services);
     ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
     ensure!(
         args.shards > 0 && args.shard < args.shards,
@@ -169,6 +175,7 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, op
         space,
         results_max: results_max(args, former.as_ref())?,
         former: former.map(Box::new),
+        loaded,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
         rate: rate(args)?,
         cooldown: seconds("-c", args.cooldown_time)?,
@@ -198,26 +205,13 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, op
     })
 }
 
-fn addresses(args: &Scan) -> Result<AddressSet> {
-    let mut allow: Vec<Range> = Vec::new();
-    for prefix in &args.targets {
-        allow.push(cidr::parse(prefix)?);
+fn sources(args: &Scan) -> Sources<'_> {
+    Sources {
+        prefixes: &args.targets,
+        allowlist: args.allowlist_file.as_deref(),
+        list: args.list_of_ips_file.as_deref(),
+        blocklist: args.blocklist_file.as_deref(),
     }
-    if let Some(path) = &args.allowlist_file {
-        allow.extend(list_file(path, "-w")?);
-    }
-    if args.targets.is_empty() && args.allowlist_file.is_none() {
-        allow.push((0, u32::MAX));
-    }
-    let block = args.blocklist_file.as_deref().map_or(Ok(Vec::new()), |path| list_file(path, "-b"))?;
-    let allowed = AddressSet::allowed(&allow, &block);
-    ensure!(!allowed.is_empty(), "no address is left to scan: all are blocked or reserved. Next step: see -b and -w");
-    Ok(allowed)
-}
-
-fn list_file(path: &Path, option: &str) -> Result<Vec<Range>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {}", path.display()))?;
-    cidr::parse_file(&text).with_context(|| format!("{option} {}", path.display()))
 }
 
 fn source_ports(text: &str) -> Result<PortRange> {

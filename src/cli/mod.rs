@@ -58,6 +58,11 @@ fn scan(args: &args::Scan) -> Exit {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };
+    if !args.quiet {
+        for note in &plan.loaded.notes {
+            eprintln!("{note}");
+        }
+    }
     if args.dry_run {
         return match dry_run(&plan) {
             // A reader that has seen enough is no error.

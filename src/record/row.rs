@@ -39,6 +39,8 @@ table! {
         port: u16,
         /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
         protocol: &'static str,
+        /// Name of the server, where the list of targets gave one: it was sent as SNI (RFC 6066, section 3).
+        name: Option<String>,
         /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,

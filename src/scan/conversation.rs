@@ -102,7 +102,7 @@ impl Conversation {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -257,10 +257,12 @@ impl Conversation {
         self.tcp.abort();
     }
 
-    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with.
+    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with,
+    /// `name` the server's.
     pub(super) fn into_row(
         self,
         protocol: Protocol,
+        name: Option<String>,
         clock: WallClock,
         now: Instant,
     ) -> (Outcome, Handshake, Vec<Vec<u8>>) {
@@ -274,6 +276,7 @@ impl Conversation {
             ip: self.tuple.remote,
             port: self.tuple.remote_port,
             protocol: protocol.name(),
+            name,
             stage: self.session.stage().name(),
             outcome: outcome.name(),
             error,

@@ -492,7 +492,7 @@ impl Engine {
                 }
             }
             Turn::Ask(tuple) => self.asks.push_back(tuple),
-            Turn::Free => {}
+            Turn::Nothing => {}
         }
     }
 
@@ -511,7 +511,7 @@ impl Engine {
 
     /// Only who may be probed gets an answer: a forged source must not draw our frames to a blocked address.
     fn may_answer(&self, tuple: &Tuple) -> bool {
-        self.config.space.addresses().contains(tuple.remote)
+        self.config.space.contains(tuple.remote, tuple.remote_port)
     }
 
     fn ours(&self, tuple: &Tuple) -> bool {
@@ -519,7 +519,7 @@ impl Engine {
     }
 
     fn protocol(&self, port: u16) -> Option<Protocol> {
-        self.config.space.services().iter().find(|service| service.port == port).map(|service| service.protocol)
+        self.config.space.protocol(port)
     }
 
     fn reset(&mut self, tuple: Tuple, seq: u32) {
@@ -565,7 +565,8 @@ impl Engine {
             let Tuple { remote: address, remote_port, .. } = conversation.tuple;
             // Of its protocol there is only one copy: that of the scan's services.
             if let (Some(conversation), Some(protocol)) = (self.table.remove(id), self.protocol(remote_port)) {
-                let (outcome, row, chain) = conversation.into_row(protocol, self.config.clock, now);
+                let name = self.config.space.name(address, remote_port).map(str::to_owned);
+                let (outcome, row, chain) = conversation.into_row(protocol, name, self.config.clock, now);
                 self.ledger.ended += 1;
                 self.outcomes.count(outcome);
                 self.facts.push(Fact::Handshake(Box::new(row), chain));

@@ -3,8 +3,9 @@
 //! The sweep is stateless and in random order, so a second port of an address may answer while the first is
 //! being talked to. Its handshake is then not completed: what the SYN-ACK said is kept, and the connection is
 //! opened from it when the turn comes. A half-open connection lives as long as its host repeats the SYN-ACK,
-//! each time after about twice the time before (RFC 6298, section 5.5); one whose repetition is overdue has
-//! been given up, or never was more than an answer. Such a host is asked again by repeating the very same
+//! each time after about twice the time before (RFC 6298, section 5.5). About the time that a repetition is due it
+//! may just be given up, so nothing is sent until that is known. One whose repetition is overdue has been given up,
+//! or never was more than an answer. Such a host is asked again by repeating the very same
 //! SYN, as any client would: a half-open connection repeats its SYN-ACK, a forgotten one begins anew, and the
 //! answer comes to the same lane. (A SYN from another port would come to any lane, and a RST before it could
 //! overtake it.)
@@ -13,12 +14,16 @@
 
 use crate::base::{Duration, Instant};
 use crate::wire::{Segment, Tuple, flags};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A host repeats its SYN-ACK after this long for the first time (RFC 6298, section 2.1).
 const FIRST_REPETITION: Duration = Duration::from_secs(1);
+/// How long before it is due the next repetition is left to decide: our acknowledgement shall be there in time.
+const FLIGHT: Duration = Duration::from_millis(250);
+/// How long after the next repetition was due a host is taken to have given up.
+const DECISION: Duration = Duration::from_secs(1);
 /// How long the answer to a repeated SYN is awaited.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often a SYN is repeated before the target is given up.
@@ -121,13 +126,31 @@ impl Waiting {
         *self = Self { since, first, ..Self::new(now, syn_ack) };
     }
 
-    /// Whether a connection can still be opened from it: not when the next repetition is overdue or soon will be,
-    /// for a host that gives up does so at that moment, and our acknowledgement would meet its reset on the way.
-    /// Asking again too early costs a SYN; opening too late costs the connection.
-    fn alive(&self, now: Instant) -> bool {
+    /// What is to be expected of its host. One that gives up does so when the next repetition would be due: our
+    /// acknowledgement, or its answer to a repeated SYN, would then cross the end of the half-open connection, and
+    /// be met by a reset.
+    fn half_open(&self, now: Instant) -> HalfOpen {
         let interval = (self.last - self.first) + FIRST_REPETITION;
-        now <= self.last + interval * 3 / 4
+        let decided = self.last + interval + DECISION;
+        if now <= self.last + (interval - FLIGHT.max(interval / 8)) {
+            HalfOpen::Alive
+        } else if now < decided {
+            HalfOpen::AtItsEnd { until: decided }
+        } else {
+            HalfOpen::Overdue
+        }
     }
+}
+
+/// How a half-open connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HalfOpen {
+    /// Its host waits for our acknowledgement, and will for a while.
+    Alive,
+    /// Its host repeats its SYN-ACK about now or gives up: known at `until`.
+    AtItsEnd { until: Instant },
+    /// The repetition did not come.
+    Overdue,
 }
 
 /// What an address's queue waits for.
@@ -137,7 +160,8 @@ enum State {
     Connection,
     /// A connection, perhaps another lane's, of whose end nobody tells.
     AnyLane,
-    /// The answer to the `times`-th repetition of the SYN, until `until` (far off until it is sent).
+    /// The answer to the `times`-th repetition of the SYN, until `until` (far off until it is sent); with none sent
+    /// yet, the SYN-ACK that its host may repeat by itself.
     Answer { times: u8, until: Instant },
 }
 
@@ -155,8 +179,8 @@ pub(super) enum Turn {
     Open(Waiting),
     /// Repeat the SYN of this one.
     Ask(Tuple),
-    /// Nobody is left: the address is free.
-    Free,
+    /// Nothing now: nobody is left and the address is free, or its time comes.
+    Nothing,
 }
 
 /// A SYN-ACK of a target that answered before.
@@ -177,8 +201,9 @@ pub(super) struct Turns {
     queues: BTreeMap<u32, Queue>,
     waiting: usize,
     waiting_max: usize,
-    /// When to look at an address again: answers to repeated SYNs, and addresses that may be another lane's. In order of time.
-    asked: VecDeque<(Instant, u32)>,
+    /// When to look at an address again: its half-open connection has been decided on, or a repeated SYN answered.
+    looks: BTreeSet<(Instant, u32)>,
+    /// The same of addresses that may be another lane's, in order of time.
     others: VecDeque<(Instant, u32)>,
 }
 
@@ -190,7 +215,7 @@ impl Turns {
             queues: BTreeMap::new(),
             waiting: 0,
             waiting_max,
-            asked: VecDeque::new(),
+            looks: BTreeSet::new(),
             others: VecDeque::new(),
         }
     }
@@ -275,13 +300,17 @@ impl Turns {
     pub(super) fn next(&mut self, now: Instant, address: u32) -> Turn {
         let Some(queue) = self.queues.get_mut(&address) else {
             self.claims.release(address);
-            return Turn::Free;
+            return Turn::Nothing;
         };
-        let alive = queue.waiting.front().is_some_and(|waiting| waiting.alive(now));
-        if alive && let Some(waiting) = self.pop(address) {
-            return Turn::Open(waiting);
+        let Some(first) = queue.waiting.front() else { return Turn::Nothing };
+        match first.half_open(now) {
+            HalfOpen::Alive => self.pop(address).map_or(Turn::Nothing, Turn::Open),
+            HalfOpen::AtItsEnd { until } => {
+                self.look_at(address, until, 0);
+                Turn::Nothing
+            }
+            HalfOpen::Overdue => self.ask(address, 1),
         }
-        self.ask(address, 1)
     }
 
     /// A further address whose time has come, and what it leads to; ends those who were asked in vain and
@@ -297,34 +326,33 @@ impl Turns {
             }
             self.others.push_back((at.max(now) + LOOK_EVERY, address));
         }
-        while let Some((at, address)) = self.asked.front().copied().filter(|(at, _)| *at <= now) {
-            self.asked.pop_front();
-            let state = self.queues.get(&address).map(|queue| queue.state);
-            let Some(State::Answer { times, until }) = state else { continue };
-            if until != at {
-                continue;
+        while let Some((at, address)) = self.looks.first().copied().filter(|(at, _)| *at <= now) {
+            self.looks.pop_first();
+            let Some(queue) = self.queues.get(&address) else { continue };
+            let State::Answer { times, until } = queue.state else { continue };
+            let (true, Some(first)) = (until == at, queue.waiting.front()) else { continue };
+            match first.half_open(now) {
+                HalfOpen::AtItsEnd { until } => self.look_at(address, until, times),
+                HalfOpen::Overdue if times < ASK_MAX => return Some(self.ask(address, times + 1)),
+                HalfOpen::Overdue => {
+                    *lost += u64::from(self.pop(address).is_some());
+                    return Some(self.next(now, address));
+                }
+                HalfOpen::Alive => return Some(self.next(now, address)),
             }
-            let alive = self.queues.get(&address).and_then(|queue| queue.waiting.front()).map(|w| w.alive(now));
-            if times < ASK_MAX && alive == Some(false) {
-                return Some(self.ask(address, times + 1));
-            }
-            if alive == Some(false) {
-                *lost += u64::from(self.pop(address).is_some());
-            }
-            return Some(self.next(now, address));
         }
         None
     }
 
     /// When something is due next.
     pub(super) fn next_timeout(&self) -> Instant {
-        let fronts = [self.others.front(), self.asked.front()];
+        let fronts = [self.others.front(), self.looks.first()];
         fronts.into_iter().flatten().map(|(at, _)| *at).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
     /// Gives up all that wait. Addresses with an open connection stay claimed until that ends.
     pub(super) fn clear(&mut self) -> Vec<Waiting> {
-        self.asked.clear();
+        self.looks.clear();
         self.others.clear();
         self.waiting = 0;
         let mut all = Vec::new();
@@ -339,16 +367,22 @@ impl Turns {
 
     /// The SYN that was to be repeated has been.
     pub(super) fn sent(&mut self, now: Instant, address: u32) {
-        if let Some(State::Answer { until, .. }) = self.queues.get_mut(&address).map(|queue| &mut queue.state) {
-            *until = now + ASK_EVERY;
-            self.asked.push_back((*until, address));
+        if let Some(State::Answer { times, .. }) = self.queues.get(&address).map(|queue| queue.state) {
+            self.look_at(address, now + ASK_EVERY, times);
+        }
+    }
+
+    fn look_at(&mut self, address: u32, until: Instant, times: u8) {
+        if let Some(queue) = self.queues.get_mut(&address) {
+            queue.state = State::Answer { times, until };
+            self.looks.insert((until, address));
         }
     }
 
     fn ask(&mut self, address: u32, times: u8) -> Turn {
-        let Some(queue) = self.queues.get_mut(&address) else { return Turn::Free };
+        let Some(queue) = self.queues.get_mut(&address) else { return Turn::Nothing };
         queue.state = State::Answer { times, until: Instant::FAR_FUTURE };
-        queue.waiting.front().map_or(Turn::Free, |waiting| Turn::Ask(waiting.tuple))
+        queue.waiting.front().map_or(Turn::Nothing, |waiting| Turn::Ask(waiting.tuple))
     }
 
     /// Takes the first out of its queue: the connection is this lane's.
@@ -385,9 +419,12 @@ mod tests {
         };
         // A SYN-ACK sent at 0, 1, 3, 7, 15 and 31 s; its host gives up at 63 s (Linux's default).
         let half_open = waiting(0, 31_000);
-        assert!(half_open.alive(at(54_000)));
-        assert!(!half_open.alive(at(62_999)), "the reset would meet our acknowledgement");
-        assert!(waiting(0, 0).alive(at(750)));
-        assert!(!waiting(0, 0).alive(at(751)));
+        assert_eq!(half_open.half_open(at(59_000)), HalfOpen::Alive);
+        let at_its_end = HalfOpen::AtItsEnd { until: at(64_000) };
+        assert_eq!(half_open.half_open(at(62_999)), at_its_end, "the reset would meet our acknowledgement");
+        assert_eq!(half_open.half_open(at(63_100)), at_its_end, "or the answer to a repeated SYN");
+        assert_eq!(half_open.half_open(at(64_000)), HalfOpen::Overdue);
+        assert_eq!(waiting(0, 0).half_open(at(750)), HalfOpen::Alive);
+        assert_eq!(waiting(0, 0).half_open(at(751)), HalfOpen::AtItsEnd { until: at(2_000) });
     }
 }

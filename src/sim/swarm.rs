@@ -72,6 +72,8 @@ pub struct Swarm {
     pub addresses: AddressSet,
     /// Ports.
     pub services: Vec<ports::Service>,
+    /// What to scan instead of the product of both.
+    pub given: Option<Space>,
     /// Probes per second.
     pub rate: Option<f64>,
     /// How long answers are awaited.
@@ -108,6 +110,7 @@ impl Swarm {
             seed,
             addresses: AddressSet::allowed(&allow, &block),
             services,
+            given: None,
             rate: random.chance(0.8).then(|| random.spread(20.0, 20_000.0)),
             cooldown: Duration::from_secs(random.between(4, 10)),
             connections_max: random.length(16, 64) * random.pick(&[1, 1, 1, 20]),
@@ -123,7 +126,7 @@ impl Swarm {
 
     /// All targets.
     pub fn space(&self) -> Space {
-        Space::new(self.addresses.clone(), self.services.clone())
+        self.given.clone().unwrap_or_else(|| Space::new(self.addresses.clone(), self.services.clone()))
     }
 
     /// What the engine is told.

@@ -17,6 +17,7 @@ use crate::wire::parse;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Events after which a world is taken for running away, per target.
 const EVENTS_MAX: u64 = 100_000;
@@ -82,7 +83,7 @@ impl World {
         let checker = Checker::new(&swarm, &config);
         let verdict = contract::Config::new(config.key, SOURCE, ports.first, ports.last);
         let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)) };
-        let context = Context::new(tls::Client::new()?, identity);
+        let context = Context::new(tls::Client::new()?, identity).with_names(Arc::clone(config.space.names()));
         let (up, down) = swarm.chances();
         let mut world = Self {
             now: Instant::ZERO,

@@ -10,7 +10,7 @@ use crate::base::Duration;
 use capture::{Capture, Captured};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{IpAddr, ServerName, UnixTime};
+use rustls::pki_types::{DnsName, IpAddr, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection};
 use std::io::Read;
@@ -136,13 +136,21 @@ pub struct Session {
 
 impl Session {
     /// Begins a handshake with the server at `address` (host order; it is not sent) and writes the
-    /// ClientHello to `out`.
-    pub fn start(client: &Client, address: u32, alpn: Alpn, out: &mut Vec<u8>) -> Result<Self, rustls::Error> {
+    /// ClientHello to `out`. A `name` is sent as SNI (RFC 6066, section 3) if it can be.
+    pub fn start(
+        client: &Client,
+        address: u32,
+        name: Option<&str>,
+        alpn: Alpn,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, rustls::Error> {
         let config = match alpn {
             Alpn::None => &client.plain,
             Alpn::Web => &client.web,
         };
-        let name = ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
+        let name = name.and_then(|name| DnsName::try_from(name.to_owned()).ok());
+        let address = || ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
+        let name = name.map_or_else(address, ServerName::DnsName);
         let mut connection = ClientConnection::new(Arc::clone(config), name)?;
         flush(&mut connection, out);
         Ok(Self { connection, captured: Captured::default(), state: State::Handshaking, error: None })

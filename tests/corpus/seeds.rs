@@ -140,7 +140,7 @@ fn flights() -> Vec<Seed> {
     let flight = |version| {
         let client = Client::new().expect("a client");
         let mut hello = Vec::new();
-        Session::start(&client, 1, Alpn::Web, &mut hello).expect("a session");
+        Session::start(&client, 1, None, Alpn::Web, &mut hello).expect("a session");
         [&[1][..], &tls::answer(&mut tls::server(version), &hello)].concat()
     };
     [

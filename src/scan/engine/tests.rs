@@ -616,3 +616,38 @@ fn a_lucky_guess_from_outside_the_targets_gets_no_answer() {
     assert_eq!((world.engine.ledger().strays, world.engine.ledger().late), (1, 0));
     assert_eq!(world.engine.poll_frame(now, &mut [0; 1_518]), None);
 }
+
+#[test]
+fn of_a_list_its_targets_are_probed_and_their_names_recorded() {
+    use crate::targets::cidr::AddressSet;
+    use crate::targets::input::Input;
+    use crate::targets::ports::Service;
+    let smtp = |port| Service { port, protocol: Protocol::Smtp };
+    let mut input = Input::default();
+    for line in ["198.18.0.1,one.example", "198.18.0.2,two.example,,2525", "198.18.0.3:2525"] {
+        input.add(line, &[smtp(25), smtp(2_525)], &mut |_| Ok(Vec::new())).expect("well-formed");
+    }
+    let (space, _) = input.into_space(vec![smtp(25)], None, &AddressSet::default());
+    let permutation = Permutation::new(space.size(), 7);
+    let config =
+        Config { left: Left::of(0..permutation.positions()), permutation, space: Arc::new(space), ..config(1, None) };
+    let mut world = World::new(config, &[(1, plain_smtp), (2, plain_smtp), (3, plain_smtp)]);
+    world.run();
+    let probed: Vec<(u32, u16)> = world.probed.keys().copied().collect();
+    assert_eq!(probed, [(NET + 1, 25), (NET + 2, 2_525), (NET + 3, 2_525)]);
+    let mut rows: Vec<_> = world.rows().iter().map(|row| (row.ip, row.port, row.name.clone())).collect();
+    rows.sort();
+    let name = |name: &str| Some(name.to_owned());
+    let expected = [(NET + 1, 25, name("one.example")), (NET + 2, 2_525, name("two.example")), (NET + 3, 2_525, None)];
+    assert_eq!(rows, expected);
+
+    // Who is not in the list on that port gets no reset, whatever cookie it knows.
+    let now = world.instant();
+    for (port, resets) in [(25, 0), (2_525, 1)] {
+        let facts = world.engine.facts_of(Target { address: NET + 3, port }, 0);
+        let to = Segment { destination_port: port, ..ours_to(NET + 3, facts.source_port) };
+        let late = host_says(&to, 9, facts.seq.wrapping_add(1), flags::ACK, b"data");
+        world.engine.handle_frame(now, &late);
+        assert_eq!(world.engine.resets.len(), resets, "port {port}");
+    }
+}
