@@ -109,27 +109,35 @@ impl Former {
 
     /// The manifests of all runs so far, in order. One that says that it is running was killed.
     pub fn earlier(&self) -> Vec<Value> {
-        let mut last = self.manifest.clone();
-        let mut earlier = Vec::new();
-        if let Some(fields) = last.as_object_mut() {
-            if let Some(Value::Array(before)) = fields.remove("earlier") {
-                earlier = before;
-            }
-            if fields.get("state") == Some(&json!("running")) {
-                fields.insert("state".into(), json!("killed"));
-                // If it did not get so far, the checkpoint is still that of the run before.
-                if let Some(saved) = self.saved.as_ref().filter(|saved| fields.get("run") == Some(&json!(saved.run))) {
+        Self::runs_of(&self.manifest, self.saved.as_ref())
+    }
+
+    /// The same of a manifest and its checkpoint.
+    pub(super) fn runs_of(manifest: &Value, saved: Option<&Saved>) -> Vec<Value> {
+        let mut last = manifest.clone();
+        let Some(fields) = last.as_object_mut() else { return Vec::new() };
+        let mut runs = match fields.remove("earlier") {
+            Some(Value::Array(earlier)) => earlier,
+            _ => Vec::new(),
+        };
+        if fields.get("state") == Some(&json!("running")) {
+            fields.insert("state".into(), json!("killed"));
+            // If it did not get so far, the checkpoint is still that of the run before.
+            match saved.filter(|saved| fields.get("run") == Some(&json!(saved.run))) {
+                Some(saved) => {
                     let left = saved.left();
                     fields.insert("left".into(), json!({ "positions": left.count(), "again": left.again.len() }));
                     let known = json!({ "account": saved.account, "rows": saved.rows, "parts": saved.parts });
                     fields.insert("killed".into(), known);
-                } else {
-                    fields.insert("left".into(), fields.get("begun").cloned().unwrap_or_default());
+                }
+                None => {
+                    let begun = fields.get("begun").cloned().unwrap_or_default();
+                    fields.insert("left".into(), begun);
                 }
             }
         }
-        earlier.push(last);
-        earlier
+        runs.push(last);
+        runs
     }
 
     /// Refuses if nothing is left.

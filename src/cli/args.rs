@@ -17,6 +17,8 @@ pub struct Args {
 pub enum Command {
     /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
     Scan(Box<Scan>),
+    /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
+    Check(Check),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -204,6 +206,15 @@ pub enum Bind {
     Zerocopy,
     /// Copy.
     Copy,
+}
+
+/// `starling check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 everything adds up, 1 something does not: the lines say what, 2 wrong usage.")]
+pub struct Check {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
 }
 
 /// `starling doctor`.

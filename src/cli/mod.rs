@@ -4,7 +4,7 @@ pub mod args;
 pub mod config;
 mod resume;
 
-use crate::app::{doctor, scan};
+use crate::app::{check, doctor, scan};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::{BufWriter, Write};
@@ -41,6 +41,13 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Scan(args) => scan(&args),
+        Command::Check(args) => match check::check(&args.dataset) {
+            Ok(report) => {
+                print!("{report}");
+                if report.adds_up() { Exit::Done } else { Exit::Fatal }
+            }
+            Err(error) => complain(&error, Exit::Fatal),
+        },
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
             print!("{report}");

@@ -73,14 +73,14 @@ impl Dataset {
         let Some(location) = root.to_str() else {
             return Err(Error::NotUtf8 { path: root });
         };
-        let first = runs(&root, SCHEMA_PART)?.into_iter().next();
+        let first = runs(&root, &|part| part == SCHEMA_PART)?.into_iter().next();
         let Some(first) = first else {
             return Err(Error::NoDataset { path: root });
         };
         let mut run = run_name(start);
         // A clock that was set back, or a simulated one.
         let mut start = start.0;
-        while runs(&root, "")?.contains(&run) || run <= first {
+        while runs(&root, &|_| true)?.contains(&run) || run <= first {
             start += 1;
             run = run_name(UtcMicros(start));
         }
@@ -143,14 +143,14 @@ fn lock(folder: &Path) -> Result<Arc<Flock<fs::File>>> {
     }
 }
 
-/// The runs that have a part whose name ends in `-<what>.parquet`, or any part if `what` is empty; in order.
-fn runs(root: &Path, what: &str) -> Result<Vec<String>> {
+/// The runs that have a part, finished or not, of whose number or other name `is` approves; in order.
+pub(super) fn runs(root: &Path, is: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut runs = Vec::new();
     for table in TABLES {
         for name in names(&root.join(table.name))? {
             let part = name.trim_end_matches(".tmp").trim_end_matches(".parquet");
             if let Some((run, part)) = part.rsplit_once('-')
-                && (what.is_empty() || what == part)
+                && is(part)
             {
                 runs.push(run.to_owned());
             }
@@ -162,7 +162,7 @@ fn runs(root: &Path, what: &str) -> Result<Vec<String>> {
 }
 
 /// Names of the files in a folder; none if there is no such folder.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,12 +1,14 @@
 //! Files: the dataset of a run. Parquet parts, views, manifest, checkpoint.
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
-//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do. Whatever has its final name is complete
+//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do;
+//! [`counted`] reads what is there. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
 pub mod checkpoint;
 mod columns;
+pub mod counted;
 pub mod dataset;
 mod durable;
 pub mod manifest;

@@ -132,7 +132,7 @@ impl<R: Row> PartWriter<R> {
     }
 
     fn open(&self, now: UtcMicros) -> Result<Part> {
-        let path = self.folder.join(format!("{}-{:05}.parquet", self.run, self.parts));
+        let path = self.folder.join(part_name(&self.run, self.parts));
         Part::open(path, now, &self.columns, &self.properties)
     }
 }
@@ -162,6 +162,11 @@ impl Part {
 pub fn write_schema_part(folder: &Path, run: &str, table: &Table) -> Result<()> {
     let path = folder.join(schema_part(run));
     Part::open(path, UtcMicros::default(), &Columns::new(table), &properties(table))?.close()
+}
+
+/// Name of a part with rows, numbered from 0.
+pub fn part_name(run: &str, number: u32) -> String {
+    format!("{run}-{number:05}.parquet")
 }
 
 /// What the part without rows has in its name in the place of a number.

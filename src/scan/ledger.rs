@@ -57,10 +57,10 @@ counters! {
 }
 
 impl Ledger {
-    /// The first equation that does not hold, with `open` connections still in the table and `waiting` answers
-    /// waiting for their turn.
-    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
-        let sums = [
+    /// The equations that hold at any moment, with `open` connections in the table and `waiting` answers waiting for
+    /// their turn: in words, and both sides as numbers.
+    pub fn sums(&self, open: u64, waiting: u64) -> [(&'static str, u64, u64); 4] {
+        [
             (
                 "walked + resumed + repeats = probes + spared",
                 self.walked + self.resumed + self.repeats,
@@ -81,8 +81,12 @@ impl Ledger {
             ),
             ("answers = opened + turns_lost + waiting", self.answers, self.opened + self.turns_lost + waiting),
             ("opened = ended + open", self.opened, self.ended + open),
-        ];
-        match sums.iter().find(|(_, left, right)| left != right) {
+        ]
+    }
+
+    /// The first of the [`Ledger::sums`] that does not hold.
+    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
+        match self.sums(open, waiting).iter().find(|(_, left, right)| left != right) {
             Some((equation, left, right)) => Err(format!("{equation}: {left} is not {right}")),
             None => Ok(()),
         }
