@@ -17,7 +17,7 @@ use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
 use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
-use starling::scan::engine::{Config, Engine};
+use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::{Context, Session};
 use starling::targets::Space;
 use starling::targets::cidr::AddressSet;
@@ -28,6 +28,7 @@ use starling::tcp::cookie::PortRange;
 use starling::tls;
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
+use starling::wire::probe::OptionSet;
 use starling::wire::{Link, Segment, Tuple, flags};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
@@ -296,8 +297,11 @@ fn engine(hosts: usize) -> Engine {
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: std::sync::Arc::default(),
+        answers: Answers::default(),
+        answered: std::sync::Arc::default(),
+        options: OptionSet::default(),
     };
-    let identity = Identity { ehlo: "scanner.example.org".into() };
+    let identity = Identity { ehlo: "scanner.example.org".into(), contact: None };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
 }
 

@@ -4,34 +4,44 @@
 //! Bytes in, bytes out: TCP below and rows above are the callers' business. A session ends by itself
 //! ([`Session::finished`]) or by a [`Cause`] from outside; [`Session::outcome`] names the result.
 
+mod dialogue;
+
 use crate::base::Instant;
-use crate::dialogue::imap::{Imap, ImapSpeaker};
-use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
-use crate::dialogue::{Direction, Expect, Findings, Identity, Next, Observe, Speak, Start};
+use crate::dialogue::line::text;
+use crate::dialogue::software::{Software, software};
+use crate::dialogue::xmpp::To;
+use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::Names;
-use crate::targets::ports::Protocol;
+use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
+use dialogue::Dialogue;
 use std::sync::Arc;
 
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
 pub struct Context {
     tls: tls::Client,
-    smtp: SmtpSpeaker,
-    imap: ImapSpeaker,
+    identity: Identity,
     names: Arc<Names>,
+    xmpp_to: To,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, smtp: SmtpSpeaker { identity }, imap: ImapSpeaker, names: Arc::default() }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default() }
     }
 
     /// The same, with servers called by `names`.
     #[must_use]
     pub fn with_names(self, names: Arc<Names>) -> Self {
         Self { names, ..self }
+    }
+
+    /// The same, but XMPP streams are asked for `to` where the server's name is unknown.
+    #[must_use]
+    pub fn with_xmpp_to(self, to: To) -> Self {
+        Self { xmpp_to: to, ..self }
     }
 
     /// What is offered in TLS.
@@ -148,12 +158,18 @@ outcomes! {
     Complete = "complete",
     /// The server did not advertise STARTTLS; everything else was seen.
     NoStarttls = "no_starttls",
-    /// The server advertised STARTTLS and refused it.
+    /// The server was asked for STARTTLS and refused it. (It is asked if it advertised it, or if it does not let
+    /// itself be asked for capabilities.)
     StarttlsRefused = "starttls_refused",
     /// The TLS handshake failed, or the session broke inside TLS.
     TlsFailed = "tls_failed",
-    /// The server greeted with a refusal of service.
+    /// What came in place of the TLS handshake is not TLS: after the server agreed to STARTTLS, or on a port where
+    /// TLS comes first.
+    NotTls = "not_tls",
+    /// The server refused service, in its greeting or later.
     ServiceRefused = "service_refused",
+    /// The server does not serve the name it was asked for (XMPP `host-unknown`).
+    HostUnknown = "host_unknown",
     /// The server does not speak the protocol.
     ProtocolError = "protocol_error",
     /// The greeting was not complete in time.
@@ -181,12 +197,32 @@ outcomes! {
     Interrupted = "interrupted",
 }
 
+/// What answered the ClientHello.
 #[derive(Debug)]
-enum Dialogue {
-    Smtp(Smtp),
-    Imap(Imap),
-    /// Nothing is said: the TLS handshake is all.
-    None,
+enum FirstFlight {
+    Awaited,
+    /// It begins like a TLS record.
+    Tls,
+    /// It does not: its first bytes.
+    Alien(Box<[u8]>),
+}
+
+impl FirstFlight {
+    /// Bytes kept of what is not TLS.
+    const ALIEN: usize = 128;
+
+    fn take(&mut self, bytes: &[u8]) {
+        match self {
+            // Content types of RFC 8446, section 5.1.
+            Self::Awaited if matches!(bytes, [20..=23, ..]) => *self = Self::Tls,
+            Self::Awaited => *self = Self::Alien(bytes[..bytes.len().min(Self::ALIEN)].into()),
+            Self::Alien(kept) => {
+                let more = bytes.iter().take(Self::ALIEN - kept.len());
+                *kept = kept.iter().chain(more).copied().collect();
+            }
+            Self::Tls => {}
+        }
+    }
 }
 
 /// One conversation.
@@ -198,6 +234,7 @@ pub struct Session {
     port: u16,
     inside_tls: bool,
     finished: bool,
+    first_flight: FirstFlight,
     /// TLS could not even begin (a bug or an exhausted system, not the peer).
     local_error: Option<Box<str>>,
     greeted_at: Instant,
@@ -226,12 +263,11 @@ impl Session {
         now: Instant,
         out: &mut Vec<u8>,
     ) -> Self {
-        let (dialogue, direct) = match protocol {
-            Protocol::Smtp => (Dialogue::Smtp(Smtp::new(Start::Clear)), false),
-            Protocol::Imap => (Dialogue::Imap(Imap::new(Start::Clear)), false),
-            Protocol::Imaps => (Dialogue::Imap(Imap::new(Start::InsideTls)), true),
-            Protocol::Https => (Dialogue::None, true),
+        let start = match protocol.security() {
+            Security::Upgrade => Start::Clear,
+            Security::Direct => Start::InsideTls,
         };
+        let dialogue = Dialogue::new(protocol.family(), start);
         let mut session = Self {
             dialogue,
             tls: None,
@@ -239,14 +275,23 @@ impl Session {
             port,
             inside_tls: false,
             finished: false,
+            first_flight: FirstFlight::Awaited,
             local_error: None,
             greeted_at: Instant::FAR_FUTURE,
             tls_started_at: Instant::FAR_FUTURE,
             tls_done_at: Instant::FAR_FUTURE,
         };
-        if direct {
-            session.start_tls(context, now, out);
+        if start == Start::InsideTls {
+            // Where TLS comes first only its hello can say what is spoken; after an upgrade everybody knows.
+            let alpn = match protocol.family() {
+                Family::Silent => tls::Alpn::Web,
+                Family::XmppClient => tls::Alpn::XmppClient,
+                Family::XmppServer => tls::Alpn::XmppServer,
+                _ => tls::Alpn::None,
+            };
+            session.start_tls(context, now, alpn, out);
         }
+        session.converse(context, now, out);
         session
     }
 
@@ -258,6 +303,7 @@ impl Session {
         match self.tls.as_mut() {
             None => self.dialogue.observe(Direction::Server, bytes),
             Some(tls) => {
+                self.first_flight.take(bytes);
                 let mut plain = Vec::new();
                 let state = tls.receive(&context.tls, bytes, &mut plain, out);
                 self.after_tls(now, state, &plain);
@@ -320,11 +366,12 @@ impl Session {
 
     /// What the dialogue found; `None` where nothing is said.
     pub fn findings(&self) -> Option<&Findings> {
-        match &self.dialogue {
-            Dialogue::Smtp(observer) => Some(observer.findings()),
-            Dialogue::Imap(observer) => Some(observer.findings()),
-            Dialogue::None => None,
-        }
+        self.dialogue.findings()
+    }
+
+    /// The software that the server says it is.
+    pub fn software(&self) -> Option<Software> {
+        self.findings().and_then(software)
     }
 
     /// What TLS showed; `None` if it was not begun.
@@ -336,15 +383,26 @@ impl Session {
     pub fn outcome(&self, cause: Cause) -> (Outcome, Option<String>) {
         let (outcome, reason) = self.outcome_of(cause);
         let tls_error = self.tls.as_ref().and_then(|tls| tls.facts().error);
-        let violation = self.findings().and_then(|findings| findings.violation.clone());
+        let findings = self.findings();
+        let violation = findings.and_then(|findings| findings.violation.as_deref());
+        let refusal = findings.and_then(|findings| findings.refusal.as_deref());
         let words = match outcome {
             Outcome::TlsFailed => {
                 self.local_error.as_deref().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
             }
             Outcome::ProtocolError => violation.map(|line| format!("not of the protocol: {line}")),
+            Outcome::NotTls => Some(match &self.first_flight {
+                FirstFlight::Alien(bytes) => format!("not TLS: {}", text(bytes.trim_ascii_end())),
+                _ => format!("{} bytes came in place of TLS", self.injected()),
+            }),
+            Outcome::ServiceRefused | Outcome::HostUnknown => refusal.map(str::to_owned),
             _ => reason.map(str::to_owned),
         };
         (outcome, words)
+    }
+
+    fn injected(&self) -> u32 {
+        self.findings().map_or(0, |findings| findings.upgrade.injected)
     }
 
     fn outcome_of(&self, cause: Cause) -> (Outcome, Option<&'static str>) {
@@ -358,16 +416,27 @@ impl Session {
         }
         let too_slow = matches!(cause, Cause::Timeout(_) | Cause::Unacknowledged | Cause::Tarpit);
         let broken = self.local_error.is_some() || self.tls.as_ref().is_some_and(|t| t.state() == tls::State::Failed);
+        let alien = match self.first_flight {
+            FirstFlight::Alien(_) => true,
+            FirstFlight::Awaited => self.injected() > 0,
+            FirstFlight::Tls => false,
+        };
+        if stage == Stage::Tls && alien && self.local_error.is_none() {
+            return (Outcome::NotTls, None);
+        }
         if broken && stage < Stage::Goodbye || stage == Stage::Tls && !too_slow {
             return (Outcome::TlsFailed, reason(cause));
         }
         if let Some(findings) = self.findings() {
             // A stray line in a conversation that otherwise works is a finding, not its end.
-            if findings.violation.is_some() && findings.greeting.is_none() {
+            if findings.derailed || findings.violation.is_some() && findings.greeting.is_none() {
                 return (Outcome::ProtocolError, None);
             }
             if findings.upgrade.accepted == Some(false) {
                 return (Outcome::StarttlsRefused, None);
+            }
+            if findings.host_unknown {
+                return (Outcome::HostUnknown, None);
             }
             if findings.refused {
                 return (Outcome::ServiceRefused, None);
@@ -393,10 +462,8 @@ impl Session {
         context.names.get(self.address, self.port)
     }
 
-    fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
+    fn start_tls(&mut self, context: &Context, now: Instant, alpn: tls::Alpn, out: &mut Vec<u8>) {
         self.tls_started_at = now;
-        // Only the web has its name in ALPN, and nothing is said there.
-        let alpn = if matches!(self.dialogue, Dialogue::None) { tls::Alpn::Web } else { tls::Alpn::None };
         match tls::Session::start(&context.tls, self.address, self.name(context), alpn, out) {
             Ok(tls) => self.tls = Some(Box::new(tls)),
             Err(error) => {
@@ -426,8 +493,10 @@ impl Session {
         if self.finished || (self.tls.is_some() && !self.inside_tls) {
             return;
         }
+        let (name, xmpp_to) = (self.name(context), context.xmpp_to);
+        let call = Call { identity: &context.identity, name, address: self.address, xmpp_to };
         loop {
-            match self.dialogue.next(context) {
+            match self.dialogue.next(&call) {
                 Next::Wait => return,
                 Next::Say(line) => {
                     self.dialogue.observe(Direction::Client, &line);
@@ -436,7 +505,7 @@ impl Session {
                         None => out.extend_from_slice(&line),
                     }
                 }
-                Next::StartTls => return self.start_tls(context, now, out),
+                Next::StartTls => return self.start_tls(context, now, tls::Alpn::None, out),
                 Next::Close => {
                     self.finished = true;
                     if let Some(tls) = self.tls.as_mut() {
@@ -468,48 +537,6 @@ const fn reason(cause: Cause) -> Option<&'static str> {
         Cause::TooMuchData => Some("the server sent more bytes than the limit"),
         Cause::TooManySegments => Some("the server sent more segments than the limit"),
         _ => None,
-    }
-}
-
-impl Dialogue {
-    fn observe(&mut self, from: Direction, bytes: &[u8]) {
-        match self {
-            Self::Smtp(observer) => observer.bytes(from, bytes),
-            Self::Imap(observer) => observer.bytes(from, bytes),
-            Self::None => {}
-        }
-    }
-
-    fn closed(&mut self, from: Direction) {
-        match self {
-            Self::Smtp(observer) => observer.closed(from),
-            Self::Imap(observer) => observer.closed(from),
-            Self::None => {}
-        }
-    }
-
-    fn tls_started(&mut self) {
-        match self {
-            Self::Smtp(observer) => observer.tls_started(),
-            Self::Imap(observer) => observer.tls_started(),
-            Self::None => {}
-        }
-    }
-
-    fn expect(&self) -> Option<Expect> {
-        match self {
-            Self::Smtp(observer) => Some(observer.expect()),
-            Self::Imap(observer) => Some(observer.expect()),
-            Self::None => None,
-        }
-    }
-
-    fn next(&self, context: &Context) -> Next {
-        match self {
-            Self::Smtp(observer) => context.smtp.next(observer),
-            Self::Imap(observer) => context.imap.next(observer),
-            Self::None => Next::Close,
-        }
     }
 }
 

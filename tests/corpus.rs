@@ -112,6 +112,9 @@ replays! {
     engine: 1_000,
     frame: 100_000,
     imap: 5_000,
+    irc: 5_000,
+    managesieve: 5_000,
+    pop3: 5_000,
     smtp: 5_000,
     tls: 3_000,
 }

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "output",
         ],
     ),
-    ("cli", &["base", "targets", "tcp", "scan", "nic", "sim", "app"]),
+    ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),
 ];
 
 /// Rooms without clock, socket, thread, file or randomness of the system.

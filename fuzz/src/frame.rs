@@ -97,7 +97,7 @@ fn survives_a_round_trip(frame: &[u8], segment: &Segment<'_>) {
         window: segment.window,
         mss: segment.mss(),
         payload: segment.payload,
-        id: 7,
+        id: segment.id,
     };
     let mut buffer = vec![0xaa; HEADERS + 4 + segment.payload.len() + 60];
     let length = emit(&LINK, &outgoing, &mut buffer);

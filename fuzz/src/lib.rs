@@ -7,12 +7,11 @@
 
 pub mod certificate;
 pub mod connection;
+pub mod dialogues;
 pub mod engine;
 pub mod frame;
-pub mod imap;
 mod input;
 mod lines;
-pub mod smtp;
 pub mod tls;
 
 /// A target's body.
@@ -24,7 +23,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("connection", connection::run),
     ("engine", engine::run),
     ("frame", frame::run),
-    ("imap", imap::run),
-    ("smtp", smtp::run),
+    ("imap", dialogues::imap),
+    ("irc", dialogues::irc),
+    ("managesieve", dialogues::managesieve),
+    ("pop3", dialogues::pop3),
+    ("smtp", dialogues::smtp),
     ("tls", tls::run),
 ];

@@ -18,6 +18,9 @@ use std::path::Path;
 const VALUES: &[(&str, Option<&str>)] =
     &[("hosts", Some("answer")), ("handshakes", Some("outcome")), ("certificates", None), ("chains", None)];
 
+/// Kinds of answer in the rows of hosts, and the counter of each.
+const ANSWERS: &[(&str, &str)] = &[("syn_ack", "answers"), ("rst", "refused"), ("icmp", "unreachable")];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grade {
     Holds,
@@ -167,8 +170,11 @@ fn check_table(table: &str, counted: &Counted, run: &Value, report: &mut Report)
     report.equal((&parts, counted.parts), ("closed by the writer", number(&run["parts"][table])));
     match table {
         "hosts" => {
-            let answers = counted.values.get("syn_ack").copied().unwrap_or(0);
-            report.equal(("rows in hosts with syn_ack", answers), ("answered", number(&run["ledger"]["answers"])));
+            for (kind, counter) in ANSWERS {
+                let found = counted.values.get(*kind).copied().unwrap_or(0);
+                let what = format!("rows in hosts with {kind}");
+                report.equal((&what, found), ("targets that answered so", number(&run["ledger"][*counter])));
+            }
         }
         "handshakes" => {
             report.equal((&rows, counted.rows), ("connections ended", number(&run["ledger"]["ended"])));
@@ -188,7 +194,7 @@ fn check_table(table: &str, counted: &Counted, run: &Value, report: &mut Report)
 fn check_killed(table: &str, counted: &Counted, known: &Value, report: &mut Report) {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let counts = match table {
-        "hosts" => number(&known["account"]["answers"]),
+        "hosts" => ANSWERS.iter().map(|(_, counter)| number(&known["account"][*counter])).sum(),
         "handshakes" => number(&known["account"]["ended"]),
         _ => 0,
     };

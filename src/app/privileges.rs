@@ -22,11 +22,12 @@ pub struct Privileges {
     other_files: &'static str,
 }
 
-/// Drops all capabilities but those that the run needs later, and all access to files outside `output`.
+/// Drops all capabilities but those that the run needs later, and all access to files outside the folder `output`
+/// (without one, to all files).
 ///
 /// # Errors
 /// The kernel refuses to take capabilities away. A kernel without Landlock is no error.
-pub fn give_up(output: &Path) -> Result<Privileges> {
+pub fn give_up(output: Option<&Path>) -> Result<Privileges> {
     let kept = kept(output)?;
     // Landlock first: without capabilities it still works, but the order of least surprise is files, then powers.
     let other_files = confine(output)?;
@@ -45,16 +46,18 @@ pub fn give_up(output: &Path) -> Result<Privileges> {
 }
 
 /// What the run needs to its end.
-fn kept(output: &Path) -> Result<CapsHashSet> {
+fn kept(output: Option<&Path>) -> Result<CapsHashSet> {
     let mut kept = CapsHashSet::new();
     // Before 5.19 even reading a map that is open needs it.
     let old = aya::util::KernelVersion::current().is_ok_and(|v| v < aya::util::KernelVersion::new(5, 19, 0));
     if old {
         kept.insert(Capability::CAP_BPF);
     }
-    let owner = std::fs::metadata(output).context("the output folder is gone")?.uid();
-    if owner != nix::unistd::geteuid().as_raw() {
-        kept.insert(Capability::CAP_DAC_OVERRIDE);
+    if let Some(output) = output {
+        let owner = std::fs::metadata(output).context("the output folder is gone")?.uid();
+        if owner != nix::unistd::geteuid().as_raw() {
+            kept.insert(Capability::CAP_DAC_OVERRIDE);
+        }
     }
     Ok(kept)
 }
@@ -62,14 +65,14 @@ fn kept(output: &Path) -> Result<CapsHashSet> {
 /// Where aya looks up the number of CPUs each time the program's counters are read.
 const CPUS: &str = "/sys/devices/system/cpu";
 
-fn confine(output: &Path) -> Result<&'static str> {
+fn confine(output: Option<&Path>) -> Result<&'static str> {
     let abi = ABI::V3;
     let all = AccessFs::from_all(abi);
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)
         .and_then(Ruleset::create)
-        .and_then(|rules| rules.add_rules(path_beneath_rules([output], all)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(output, all)))
         .and_then(|rules| rules.add_rules(path_beneath_rules([CPUS], AccessFs::from_read(abi))))
         .and_then(|rules| rules.restrict_self())
         .context("file access cannot be confined (Landlock)")?;

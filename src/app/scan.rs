@@ -4,25 +4,27 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
 use crate::app::resume::Former;
 use crate::app::simulate;
+use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
 use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
+pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
 use crate::output::dataset::Dataset;
-use crate::output::manifest::write_manifest;
-use crate::output::parquet::Limits as PartLimits;
-use crate::output::writer::{Writer, Written};
+use crate::output::writer::Written;
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
+use crate::scan::answered::Answered;
 use crate::scan::conversation::Limits;
-use crate::scan::engine::{Config, Engine};
+use crate::scan::engine::{Answers, Config, Engine};
 use crate::session::Context;
 use crate::sim::swarm::Swarm;
 use crate::targets::permute::Permutation;
@@ -30,9 +32,10 @@ use crate::targets::{Space, saved};
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,8 +99,20 @@ pub struct Plan {
     pub bind: Bind,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
-    /// The dataset's folder.
+    /// What XMPP streams are asked for where the server's name is unknown.
+    pub xmpp_to: XmppTo,
+    /// Who runs the scan; said where a protocol has room for it.
+    pub contact: Option<String>,
+    /// What is done with answers.
+    pub answers: Answers,
+    /// TCP options of the probes.
+    pub options: OptionSet,
+    /// The dataset's folder, or the file of the lines.
     pub output: PathBuf,
+    /// Answers as lines instead of a dataset.
+    pub lines: Option<LinesPlan>,
+    /// File for zmap's metadata.
+    pub metadata: Option<PathBuf>,
     /// Parts of tables are closed after so long.
     pub part_age: Duration,
     /// No status on the terminal.
@@ -143,24 +158,28 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
-    let dataset = plan.dataset(clock.utc())?;
-    let privileges = privileges::give_up(dataset.root())?;
+    let begin = clock.utc();
+    let place = Place::open(plan, begin)?;
+    // As long as this lives, the dataset is this run's.
+    let _held = place.dataset();
+    let folder = place.folder().map(Path::to_owned);
+    let metadata = plan.metadata.as_deref().map(Metadata::open).transpose()?;
+    let privileges = privileges::give_up(folder.as_deref())?;
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
     let left = plan.left();
-    let mut summary = Summary::new(plan, dataset.run(), &left, link_json(&way, &links), &tls, privileges, clock.utc());
+    let mut summary = Summary::new(plan, place.run(), &left, link_json(&way, &links), &tls, privileges, begin);
     let lefts = left.divide(links.sockets.len());
-    let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
     // In this order: the manifest holds what is known of a killed run from the checkpoint that is then replaced.
-    write_manifest(dataset.root(), &summary)?;
-    writer.keep_checkpoint(&dataset, lefts.clone())?;
+    sink::manifest(folder.as_deref(), &summary)?;
+    let sink = place.sink(plan, lefts.clone())?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(writer, receiver, clock)?;
+    let writer = spawn_writer(sink, receiver, clock)?;
     let control = Arc::new(Control::default());
     let lanes = Lanes::spawn(plan, &way, &mut links, lefts, key, tls, clock, &control, &sender)?;
     drop(sender);
@@ -168,6 +187,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let dropped_before = way.interface.tx_dropped;
     let stopped = supervise(plan, clock, &signals, &control, &lanes, &writer);
     let state = lanes.state();
+    let answered_bytes = lanes.answered.bytes();
     let lane_errors = lanes.join();
     let written = writer.join();
     summary.xdp = links.program.counters().ok().map(|counts: VerdictCounts| counts.named());
@@ -176,8 +196,12 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     drop(links);
 
     let (written, latencies) = written?;
-    summary.finish(clock.utc(), &state, written, latencies, stopped);
-    write_manifest(dataset.root(), &summary)?;
+    let end = clock.utc();
+    summary.finish(end, &state, written.clone(), latencies, stopped, answered_bytes);
+    sink::manifest(folder.as_deref(), &summary)?;
+    if let Some(metadata) = metadata {
+        metadata.write(&metadata::json(plan, &way, &state, &written, begin, end))?;
+    }
     if let Some(error) = lane_errors.into_iter().next() {
         bail!("the link failed in mid-scan: {error}; what was found until then is in {}", plan.output.display());
     }
@@ -277,7 +301,9 @@ impl Links {
         let name = &way.interface.name;
         let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
         // The program first: it refuses an occupied interface before anything else is touched.
-        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        let mut config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
+        config.flags |= if plan.answers.rst { contract::FORWARD_CLOSED } else { 0 };
+        config.flags |= if plan.answers.icmp { contract::FORWARD_ICMP } else { 0 };
         let mut program = Program::attach(name, plan.mode, config)?;
         let mut sockets = Vec::new();
         for queue in 0..way.interface.rx_queues {
@@ -315,6 +341,7 @@ impl Signals {
 struct Lanes {
     threads: Vec<JoinHandle<std::io::Result<()>>>,
     published: Vec<Published>,
+    answered: Arc<Answered>,
 }
 
 impl Lanes {
@@ -332,11 +359,12 @@ impl Lanes {
     ) -> Result<Self> {
         let sockets = std::mem::take(&mut links.sockets);
         let count = sockets.len() as u64;
-        let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
+        let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
+        let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
         let permutation = plan.permutation();
-        let claims = Arc::default();
-        let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
+        let (claims, answered) = (Arc::default(), Arc::<Answered>::default());
+        let mut lanes = Self { threads: Vec::new(), published: Vec::new(), answered: Arc::clone(&answered) };
         for ((number, io), left) in (0..).zip(sockets).zip(lefts) {
             let config = Config {
                 space: Arc::clone(&space),
@@ -355,6 +383,9 @@ impl Lanes {
                 limits: plan.limits,
                 clock: clock.wall(),
                 claims: Arc::clone(&claims),
+                answers: plan.answers,
+                answered: Arc::clone(&answered),
+                options: plan.options,
             };
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
@@ -363,7 +394,9 @@ impl Lanes {
                 io,
                 engine: Engine::new(
                     config,
-                    Context::new(tls, identity.clone()).with_names(Arc::clone(space.names())),
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
                     clock.now(),
                 ),
                 clock,
@@ -484,7 +517,7 @@ impl WriterThread {
     }
 }
 
-fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
+fn spawn_writer(mut writer: Sink, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
     let failed = Arc::new(Mutex::new(false));
     let flag = Arc::clone(&failed);
     let thread = Builder::new().name("writer".into()).spawn(move || {
@@ -498,7 +531,7 @@ fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Resu
     Ok(WriterThread { thread, failed })
 }
 
-fn write_all(writer: &mut Writer, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
+fn write_all(writer: &mut Sink, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
     let mut latencies = Latencies::new()?;
     loop {
         match facts.recv_timeout(Duration::from_secs(1)) {

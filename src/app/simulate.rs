@@ -39,7 +39,7 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let mut world = World::of(swarm.clone(), config, false).map_err(no_tls)?;
     let dataset = plan.dataset(world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
-    let privileges = privileges::give_up(dataset.root())?;
+    let privileges = privileges::give_up(Some(dataset.root()))?;
     let signals = Signals::install()?;
     let mut summary = Summary::new(plan, dataset.run(), &left, link, &tls, privileges, world.utc());
     let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
@@ -67,7 +67,14 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     status.finish();
     summary.xdp = Some(world.nic().verdicts());
     let stopped = (obeyed > 0).then_some(Stopped::Signal);
-    summary.finish(world.utc(), &snapshot(&world), writer.finish()?, latencies, stopped);
+    summary.finish(
+        world.utc(),
+        &snapshot(&world),
+        writer.finish()?,
+        latencies,
+        stopped,
+        world.engine().answered_bytes(),
+    );
     write_manifest(dataset.root(), &summary)?;
     summary.check()?;
     if let [first, others @ ..] = world.violations() {

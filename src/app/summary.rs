@@ -10,6 +10,7 @@ use crate::nic::xdp::{BoundMode, Socket};
 use crate::output::writer::{Tables, Written};
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
+use crate::scan::ledger::Ledger;
 use crate::targets::saved;
 use crate::tls;
 use anyhow::{Result, anyhow, ensure};
@@ -26,6 +27,7 @@ const LATENCY_MAX_US: u64 = 600_000_000;
 /// How long things took, in microseconds.
 #[derive(Clone, Debug)]
 pub struct Latencies {
+    round_trip: Histogram<u64>,
     greeting: Histogram<u64>,
     tls: Histogram<u64>,
     connection: Histogram<u64>,
@@ -35,18 +37,29 @@ impl Latencies {
     /// Nothing recorded yet.
     pub fn new() -> Result<Self> {
         let histogram = || Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
-        Ok(Self { greeting: histogram()?, tls: histogram()?, connection: histogram()? })
+        Ok(Self { round_trip: histogram()?, greeting: histogram()?, tls: histogram()?, connection: histogram()? })
     }
 
     /// Takes what a row says.
     pub fn record(&mut self, fact: &Fact) {
-        let Fact::Handshake(row, _) = fact else { return };
+        let row = match fact {
+            Fact::Handshake(row, _) => row,
+            Fact::Host(row) => return self.round_trip(row.rtt_us),
+            Fact::Answer(answer) => return self.round_trip(answer.rtt_us),
+            Fact::Checkpoint(_) => return,
+        };
         self.connection.saturating_record(row.duration_us);
         if let Some(greeting) = row.greeting_us {
             self.greeting.saturating_record(greeting);
         }
         if let Some(tls) = row.tls_us {
             self.tls.saturating_record(tls);
+        }
+    }
+
+    fn round_trip(&mut self, rtt_us: Option<u64>) {
+        if let Some(rtt) = rtt_us {
+            self.round_trip.saturating_record(rtt);
         }
     }
 
@@ -62,7 +75,7 @@ impl Latencies {
             }
             Value::Object(percentiles)
         };
-        json!({ "greeting": of(&self.greeting), "tls": of(&self.tls), "connection": of(&self.connection) })
+        json!({ "round_trip": of(&self.round_trip), "greeting": of(&self.greeting), "tls": of(&self.tls), "connection": of(&self.connection) })
     }
 }
 
@@ -113,6 +126,8 @@ pub struct Summary {
     /// Counters of the sockets.
     #[serde(serialize_with = "as_map")]
     sockets: Option<Vec<(&'static str, u64)>>,
+    /// Targets that answered, by kind of answer, and what it took to know them again.
+    answered: Option<Value>,
     /// Rows on disk.
     rows: Option<Tables>,
     /// Parts on disk, those without rows not counted.
@@ -126,6 +141,15 @@ pub struct Summary {
     account: Option<(Snapshot, Written)>,
     #[serde(skip)]
     stopped: Option<Stopped>,
+    /// Every answer is written, repeated ones too.
+    #[serde(skip)]
+    every: bool,
+}
+
+/// Answers that were handed to the writer.
+fn recorded(ledger: &Ledger, every: bool) -> u64 {
+    let first = ledger.answers + ledger.refused + ledger.unreachable;
+    first + if every { ledger.duplicates } else { 0 }
 }
 
 fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S) -> Result<S::Ok, S::Error> {
@@ -167,11 +191,13 @@ impl Summary {
             held: None,
             outcomes: None,
             sockets: None,
+            answered: None,
             rows: None,
             parts: None,
             latency_us: None,
             account: None,
             stopped: None,
+            every: plan.answers.every,
         }
     }
 
@@ -183,6 +209,7 @@ impl Summary {
         written: Written,
         latencies: Latencies,
         stopped: Option<Stopped>,
+        answered_bytes: u64,
     ) {
         self.end_us = Some(end.0);
         self.state = if written.left.is_empty() { "complete" } else { "stopped" };
@@ -198,6 +225,12 @@ impl Summary {
         self.held = Some(state.held.named());
         self.outcomes = Some(state.outcomes.named().collect());
         self.sockets = Some(state.nic.named());
+        self.answered = Some(json!({
+            "syn_ack": state.ledger.answers,
+            "rst": state.ledger.refused,
+            "icmp": state.ledger.unreachable,
+            "memory_bytes": answered_bytes,
+        }));
         self.rows = Some(written.rows);
         self.parts = Some(written.parts);
         self.latency_us = Some(latencies.json());
@@ -211,7 +244,12 @@ impl Summary {
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
         state.ledger.check(state.open, state.waiting).map_err(wrong)?;
         let pairs = [
-            ("answers", state.ledger.answers, "rows in hosts", written.rows.hosts),
+            (
+                "answers of all kinds",
+                recorded(&state.ledger, self.every),
+                "rows in hosts or lines heard",
+                written.rows.hosts,
+            ),
             ("connections ended", state.ledger.ended, "rows in handshakes", written.rows.handshakes),
             ("connections ended", state.ledger.ended, "outcomes", state.outcomes.total()),
         ];
@@ -270,7 +308,15 @@ fn config_json(plan: &Plan) -> Value {
         "shard": plan.shard.0,
         "shards": plan.shard.1,
         "rate": plan.rate,
+        "probe_only": plan.answers.probe_only,
+        "probe_options": plan.options.name(),
+        "answers": {
+            "rst": plan.answers.rst,
+            "icmp": plan.answers.icmp,
+            "reset": plan.answers.reset,
+        },
         "cooldown_secs": plan.cooldown.as_secs_f64(),
+        "xmpp_to": plan.xmpp_to.name(),
         "source_port_first": plan.ports.first,
         "source_port_last": plan.ports.last,
         "connections_max": plan.connections_max,
@@ -300,13 +346,20 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((state, written)) = &self.account else { return Ok(()) };
         let ledger = &state.ledger;
-        let closed = self.verdicts(Reason::DropClosed);
+        let closed = self.verdicts(Reason::DropClosed) + self.verdicts(Reason::UpClosed);
+        let unreachable = self.verdicts(Reason::DropIcmp) + self.verdicts(Reason::UpIcmp);
         let seconds = self.end_us.map_or(0.0, |end| (end - self.start_us) as f64 / 1e6);
         writeln!(f, "probes sent: {} in {seconds:.1} s", ledger.probes)?;
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
-        writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed))?;
-        writeln!(f, "connections: {}", ledger.ended)?;
+        writeln!(f, "  {unreachable:>10} reported by ICMP")?;
+        writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed + unreachable))?;
+        if let Some(lines) = written.lines {
+            return writeln!(f, "lines written: {lines}").and_then(|()| self.losses(f, state));
+        }
+        if ledger.not_opened == 0 {
+            writeln!(f, "connections: {}", ledger.ended)?;
+        }
         for (name, count) in state.outcomes.named().filter(|(_, count)| *count > 0) {
             writeln!(f, "  {count:>10} {name}")?;
         }

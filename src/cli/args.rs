@@ -36,18 +36,26 @@ Examples:
   starling scan -p smtp,imaps --contact noc@example.org -o census -r 50000 -b blocklist.txt
   starling scan -i eth1 -p smtp -o lab 198.18.0.0/20
   starling scan -p 25 -d 198.18.0.0/28
+  starling scan --probe-only -p 80 -o - 198.18.0.0/16
+  starling scan --probe-only -p 80,8000-8010 -o results.csv -f saddr,sport,ttl,classification \
+      --output-filter \"success = 1 || classification = rst\" 198.18.0.0/16
   starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
+    /// Ports, by name or number; a protocol on another port as in smtp:2525; study for all
+    /// fourteen ports of the study, which are those below but managesieve. Known are
+    /// smtp (25), smtps (465), submission (587), imap (143), imaps (993), pop3 (110), pop3s (995), irc (6667), ircs
+    /// (6697), xmpp-client (5222), xmpps-client (5223), xmpp-server (5269), xmpps-server (5270), https (443), managesieve
+    /// (4190).
     #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
     pub ports: Option<String>,
 
-    /// Folder of the dataset; it must not exist, or be empty.
-    #[arg(short = 'o', long = "output", value_name = "FOLDER")]
+    /// Folder of the dataset; it must not exist, or be empty. With --probe-only also a file of lines, if its name ends
+    /// in .csv, .json or .jsonl or -O, -f or --output-filter is given, or - for lines on standard output.
+    #[arg(short = 'o', long = "output", visible_alias = "output-file", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
     /// Go on with the scan of this dataset, with the options it was begun with. Options about speed, limits, interface
@@ -55,6 +63,47 @@ pub struct Scan {
     /// a killed run may not have finished.
     #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
     pub resume: Option<PathBuf>,
+
+    /// Only probe, as zmap does: record who answers and make no connection. Ports are then any numbers and ranges, as
+    /// in 80,8000-8010.
+    #[arg(long)]
+    pub probe_only: bool,
+
+    /// Answers to record beside SYN-ACKs: rst (port closed) and icmp (errors that quote a probe). Lines of --probe-only
+    /// have what their filter lets through.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub answers: Vec<AnswerArg>,
+
+    /// TCP options of the probes, as those of an operating system's SYN; more hosts answer to more options, and a probe
+    /// takes 84, 90, 98 or 102 bytes on the wire. linux and bsd have timestamps, which give round-trip times. All but
+    /// smallest-probes need --probe-only [zmap: --probe-args].
+    #[arg(long, visible_alias = "probe-args", value_name = "SET", default_value = "smallest-probes")]
+    pub probe_options: ProbeOptions,
+
+    /// With --probe-only: leave half-open connections to the hosts' own patience instead of resetting them.
+    #[arg(long, requires = "probe_only")]
+    pub no_reset: bool,
+
+    /// With --probe-only: lines instead of a dataset.
+    #[arg(short = 'O', long, value_name = "FORMAT", requires = "probe_only")]
+    pub output_module: Option<OutputModule>,
+
+    /// With --probe-only: fields of a line, by zmap's names; * is all [default: saddr].
+    #[arg(short = 'f', long, value_name = "FIELDS", requires = "probe_only")]
+    pub output_fields: Option<String>,
+
+    /// With --probe-only: which answers become lines, in zmap's language: field = value, also != < <= > >=, && || ( )
+    /// [default: success = 1 && repeat = 0].
+    #[arg(long, value_name = "FILTER", requires = "probe_only")]
+    pub output_filter: Option<String>,
+
+    /// List the fields of lines, and do nothing else.
+    #[arg(long)]
+    pub list_output_fields: bool,
+
+    /// Write a JSON object about the scan at its end, with zmap's keys; - is standard output.
+    #[arg(short = 'm', long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
 
     /// File of prefixes, addresses and host names to scan, one a line, # comments; together with those named here.
     #[arg(short = 'w', long, value_name = "FILE")]
@@ -174,6 +223,10 @@ pub struct Scan {
     #[arg(long, value_name = "NAME")]
     pub ehlo: Option<String>,
 
+    /// What an XMPP server without a known name is asked for in `to`; docs/XMPP.md says what servers answer.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
+    pub xmpp_to: XmppTo,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
@@ -186,6 +239,48 @@ pub struct Scan {
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// What stands for the name of an XMPP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XmppTo {
+    /// No `to`.
+    None,
+    /// An empty `to`.
+    Empty,
+    /// Its address.
+    Address,
+}
+
+/// Answers to record beside SYN-ACKs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerArg {
+    /// RSTs that refuse a probe.
+    Rst,
+    /// ICMP errors that quote a probe.
+    Icmp,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputModule {
+    /// Comma-separated values; a line of names first if there is more than one field.
+    Csv,
+    /// A JSON object a line.
+    Json,
+}
+
+/// TCP options of the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeOptions {
+    /// Maximum segment size: 84 bytes on the wire.
+    SmallestProbes,
+    /// And window scale, selective acknowledgements: 90 bytes.
+    Windows,
+    /// And timestamps: 98 bytes.
+    Linux,
+    /// The same in BSD's order: 102 bytes.
+    Bsd,
 }
 
 /// Where the XDP program runs.

@@ -1,23 +1,29 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{Bind as BindArg, Scan, XdpMode};
+use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
 use crate::app::resume::Former;
-use crate::app::scan::{self, Plan};
+use crate::app::scan::{self, Plan, XmppTo};
+use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
 use crate::nic::xdp::{Bind, Mode};
+use crate::output::lines::filter::{self, Filter};
+use crate::output::lines::{Format, Selection, parse_fields};
+use crate::record::answer::Kind;
 use crate::scan::conversation::Limits;
+use crate::scan::engine::Answers;
 use crate::sim::swarm::{SOURCE, Swarm};
 use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bits that a probe takes on the wire: 60 bytes of frame, 4 of check sequence, 20 of preamble and gap.
-const PROBE_BITS: f64 = 84.0 * 8.0;
+/// Bytes that a frame takes on the wire beside its own: 4 of check sequence, 20 of preamble and gap.
+const WIRE_BYTES: usize = 24;
 /// Rate if none is given: zmap's.
 const RATE: f64 = 10_000.0;
 
@@ -29,29 +35,29 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
-    let options = std::env::args().skip(1).collect();
-    resolve_as(args, None, options)
+    let words = std::env::args().skip(1).collect();
+    resolve_as(args, None, words)
 }
 
 /// The plan of a further run of `former`: `args` are its options, with what was typed now in place of some, and
-/// `options` the same as words.
+/// `words` the same as typed.
 ///
 /// # Errors
 /// As [`resolve`]; also if nothing is left to do.
-pub fn resume(args: &Scan, former: Former, options: Vec<String>) -> Result<Plan> {
-    let plan = resolve_as(args, Some(former), options)?;
+pub fn resume(args: &Scan, former: Former, words: Vec<String>) -> Result<Plan> {
+    let plan = resolve_as(args, Some(former), words)?;
     if let Some(former) = &plan.former {
         former.ensure_open(&plan.left())?;
     }
     Ok(plan)
 }
 
-fn resolve_as(args: &Scan, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
+fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
-        None => on_network(args, args.interface.clone(), former, options),
-        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, options),
+        None => on_network(args, args.interface.clone(), former, words),
+        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, words),
         Some(("sim", seed)) if seed.parse::<u64>().is_ok() => {
-            in_world(args, Swarm::from_seed(seed.parse()?), former, options)
+            in_world(args, Swarm::from_seed(seed.parse()?), former, words)
         }
         Some((what, which)) => {
             bail!("--nic {what}:{which}: xdp:IFACE or sim:SEED is wanted, as in xdp:eth0 or sim:42")
@@ -60,7 +66,11 @@ fn resolve_as(args: &Scan, former: Option<Former>, options: Vec<String>) -> Resu
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    ensure!(
+        !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
+        "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
+    );
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
@@ -109,19 +119,25 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, options: Vec<
         mode: Mode::Native,
         bind: Bind::Auto,
         ehlo: None,
+        xmpp_to: XmppTo::default(),
+        contact: contact(args).map(str::to_owned),
+        answers: Answers::default(),
+        options: OptionSet::default(),
         output: output(args)?,
+        lines: None,
+        metadata: None,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args, options),
+        described: described(args, words),
         world: Some(Box::new(swarm)),
     })
 }
 
 /// What goes into the manifest as it was given.
-fn described(args: &Scan, options: Vec<String>) -> serde_json::Value {
+fn described(args: &Scan, words: Vec<String>) -> serde_json::Value {
     serde_json::json!({
         "command_line": std::env::args().collect::<Vec<_>>(),
-        "options": options,
+        "options": words,
         "contact": contact(args),
     })
 }
@@ -130,15 +146,17 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, options: Vec<String>) -> Result<Plan> {
+fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     let (space, loaded) = match &former {
         // The lists may be gone, or have changed.
         Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
         None => {
-            let services = args.ports.as_deref().map(|ports| ports::parse(ports).context("-p")).transpose()?;
+            let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
+            let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
             targets::load(sources(args), services)?
         }
     };
+    let lines = lines(args)?;
     let contact = contact(args);
     let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
@@ -196,11 +214,21 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, op
             BindArg::Zerocopy => Bind::ZeroCopy,
             BindArg::Copy => Bind::Copy,
         },
+        contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
+        xmpp_to: match args.xmpp_to {
+            XmppToArg::None => XmppTo::None,
+            XmppToArg::Empty => XmppTo::Empty,
+            XmppToArg::Address => XmppTo::Address,
+        },
+        answers: answers(args, lines.as_ref()),
+        options: options(args)?,
         output: output(args)?,
+        lines,
+        metadata: args.metadata_file.clone(),
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args, options),
+        described: described(args, words),
         world: None,
     })
 }
@@ -239,8 +267,72 @@ fn output(args: &Scan) -> Result<PathBuf> {
     match &args.output {
         Some(path) => Ok(path.clone()),
         None if args.dry_run => Ok(PathBuf::new()),
+        None if args.probe_only => {
+            bail!("where to? Next step: -o - for standard output, -o results.csv for a file, -o census for a dataset")
+        }
         None => bail!("where to? Next step: name a folder for the dataset, as in -o census"),
     }
+}
+
+/// The lines that are wanted instead of a dataset, if they are.
+fn lines(args: &Scan) -> Result<Option<LinesPlan>> {
+    let Some(path) = args.output.clone().filter(|_| !args.dry_run) else { return Ok(None) };
+    let stdout = path.as_os_str() == "-";
+    let by_name = match path.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
+        _ => None,
+    };
+    let asked = args.output_module.map(|module| match module {
+        OutputModule::Csv => Format::Csv,
+        OutputModule::Json => Format::Json,
+    });
+    ensure!(args.probe_only || !stdout, "-o -: only what --probe-only finds can be written as lines");
+    let wanted = stdout || args.output_fields.is_some() || args.output_filter.is_some();
+    let format = asked.or(by_name).or(wanted.then_some(Format::Csv)).filter(|_| args.probe_only);
+    let Some(format) = format else { return Ok(None) };
+    let fields =
+        parse_fields(args.output_fields.as_deref().unwrap_or("saddr")).map_err(|error| anyhow!("-f: {error}"))?;
+    let filter = Filter::parse(args.output_filter.as_deref().unwrap_or(filter::DEFAULT)).context("--output-filter")?;
+    ensure!(
+        !stdout || args.metadata_file.as_deref() != Some(Path::new("-")),
+        "-o - and -m -: lines and metadata cannot both go to standard output. Next step: name a file for one"
+    );
+    Ok(Some(LinesPlan { path, selection: Selection { format, fields, filter } }))
+}
+
+fn answers(args: &Scan, lines: Option<&LinesPlan>) -> Answers {
+    let wants = |kind, asked| match lines {
+        Some(lines) => lines.selection.wants(kind),
+        None => args.answers.contains(&asked),
+    };
+    Answers {
+        probe_only: args.probe_only,
+        reset: !args.no_reset,
+        rst: wants(Kind::Rst, AnswerArg::Rst),
+        icmp: wants(Kind::Icmp, AnswerArg::Icmp),
+        every: lines.is_some(),
+    }
+}
+
+fn probe_options(args: &Scan) -> OptionSet {
+    match args.probe_options {
+        ProbeOptions::SmallestProbes => OptionSet::Smallest,
+        ProbeOptions::Windows => OptionSet::Windows,
+        ProbeOptions::Linux => OptionSet::Linux,
+        ProbeOptions::Bsd => OptionSet::Bsd,
+    }
+}
+
+fn options(args: &Scan) -> Result<OptionSet> {
+    let options = probe_options(args);
+    // What the SYN offers must be spoken afterwards, and ours is a TCP without window scale and timestamps.
+    ensure!(
+        args.probe_only || options == OptionSet::Smallest,
+        "--probe-options {}: only with --probe-only, for connections are held without these options",
+        options.name()
+    );
+    Ok(options)
 }
 
 fn seconds(option: &str, value: f64) -> Result<Duration> {
@@ -250,7 +342,7 @@ fn seconds(option: &str, value: f64) -> Result<Duration> {
 /// Probes per second; `None` for no limit.
 fn rate(args: &Scan) -> Result<Option<f64>> {
     let rate = match (&args.bandwidth, args.rate) {
-        (Some(text), _) => bandwidth(text)? / PROBE_BITS,
+        (Some(text), _) => bandwidth(text)? / ((probe_options(args).frame_length() + WIRE_BYTES) * 8) as f64,
         (None, rate) => rate.unwrap_or(RATE),
     };
     ensure!(rate.is_finite() && rate >= 0.0, "-r {rate}: a number of probes per second is wanted, 0 for no limit");

@@ -57,6 +57,9 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
+    if args.list_output_fields {
+        return list_output_fields();
+    }
     let plan = match &args.resume {
         Some(folder) => resume::resume(folder, &std::env::args_os().skip(1).collect::<Vec<_>>()),
         None => config::resolve(args),
@@ -86,6 +89,15 @@ fn scan(args: &args::Scan) -> Exit {
         }
         Err(error) => complain(&error, Exit::Fatal),
     }
+}
+
+fn list_output_fields() -> Exit {
+    let mut out = std::io::stdout().lock();
+    for field in crate::output::lines::fields::Field::ALL {
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
+    }
+    Exit::Done
 }
 
 /// Prints the targets of the plan's shard in probing order, as `address,port`.

@@ -33,6 +33,9 @@ const HARMLESS: &[&str] = &[
     "ehlo",
     "contact",
     "quiet",
+    "metadata_file",
+    "tx",
+    "lanes",
 ];
 
 /// Options of which one takes the place of the others.

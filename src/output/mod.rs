@@ -2,7 +2,7 @@
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
 //! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do;
-//! [`counted`] reads what is there. Whatever has its final name is complete
+//! [`counted`] reads what is there. [`lines`] is for those who want no dataset. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
@@ -11,6 +11,7 @@ mod columns;
 pub mod counted;
 pub mod dataset;
 mod durable;
+pub mod lines;
 pub mod manifest;
 pub mod parquet;
 pub mod views;

@@ -124,6 +124,9 @@ fn text_form(column: &Column) -> Option<String> {
     let name = column.name;
     match column.kind {
         Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::U32 if name == "responder" => {
+            Some("CASE WHEN responder IS NOT NULL THEN ipv4(responder) END AS responder_address".to_owned())
+        }
         Kind::Hash => Some(format!("lower(hex({name})) AS {name}_hex")),
         Kind::HashList => Some(format!("[lower(hex(hash)) FOR hash IN {name}] AS {name}_hex")),
         _ => None,

@@ -48,6 +48,8 @@ pub struct Written {
     pub parts: Tables,
     /// What is left to do, if that was kept.
     pub left: Left,
+    /// Lines, where lines are wanted instead of rows.
+    pub lines: Option<u64>,
 }
 
 impl Writer {
@@ -75,6 +77,8 @@ impl Writer {
     pub fn write(&mut self, fact: Fact, now: UtcMicros) -> Result<()> {
         match fact {
             Fact::Host(host) => self.hosts.write(&host, now)?,
+            // Not asked for where rows are wanted; a row is what this is the place for.
+            Fact::Answer(answer) => self.hosts.write(&answer.row(), now)?,
             Fact::Handshake(mut handshake, ders) => {
                 let new = self.known.fold(&mut handshake, &ders);
                 for certificate in &new.certificates {
@@ -150,7 +154,7 @@ impl Writer {
     /// What is durable and visible by now.
     pub fn written(&self) -> Written {
         let left = self.keeper.as_ref().map(Keeper::left).unwrap_or_default();
-        Written { rows: self.rows(), parts: self.parts(), left }
+        Written { rows: self.rows(), parts: self.parts(), left, lines: None }
     }
 
     /// Makes everything durable and says how much it is.

@@ -268,6 +268,7 @@ impl Conversation {
     ) -> (Outcome, Handshake, Vec<Vec<u8>>) {
         let (outcome, error) = self.session.outcome(self.cause.unwrap_or(Cause::Finished));
         let findings = self.session.findings().cloned().unwrap_or_default();
+        let software = self.session.software();
         let tls = self.session.tls_facts().unwrap_or_default();
         let times = self.session.times();
         let traffic = self.tcp.traffic();
@@ -289,15 +290,20 @@ impl Conversation {
             segments_in: traffic.segments_in,
             segments_out: traffic.segments_out,
             retransmits: traffic.retransmits,
-            banner: findings.greeting,
+            banner: findings.greeting.map(String::from),
             banner_code: findings.greeting_code,
+            software: software.as_ref().map(|software| software.name),
+            software_version: software.and_then(|software| software.version),
+            refusal: findings.refusal.map(String::from),
+            apop: findings.apop,
             capabilities_before_ok: findings.before.answered,
             capabilities_before: findings.before.list.into(),
             auth_before: findings.before.auth.into(),
             starttls_offered: findings.upgrade.offered,
+            starttls_required: findings.upgrade.required,
             starttls_sent: findings.upgrade.sent,
             starttls_accepted: findings.upgrade.accepted,
-            starttls_reply: findings.upgrade.reply,
+            starttls_reply: findings.upgrade.reply.map(String::from),
             starttls_injected: findings.upgrade.injected,
             capabilities_after_ok: findings.after.answered,
             capabilities_after: findings.after.list.into(),

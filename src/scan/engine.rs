@@ -1,17 +1,22 @@
 //! The engine of one lane: probes its share of the targets, finishes the handshake of each that answers,
 //! holds the conversation, gives rows.
 
+mod answers;
+
+pub use answers::Answers;
+
+use super::answered::Answered;
 use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
 use super::sweep::{Step, Sweep};
-use super::turns::{Claims, Repetition, Turn, Turns};
+use super::turns::{Claims, Turn, Turns};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
+use crate::record::answer::Kind;
 use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
-use crate::record::row::Host;
 use crate::session::Context;
 use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
@@ -20,10 +25,11 @@ use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
 use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
+use crate::wire::icmp;
 use crate::wire::parse::{Malformed, segment as parse};
-use crate::wire::probe::{Facts, Template};
+use crate::wire::probe::{Facts, OptionSet, Template};
 use crate::wire::{Link, Segment, Tuple, flags};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
@@ -68,6 +74,12 @@ pub struct Config {
     pub clock: WallClock,
     /// The addresses being talked to: the same for all lanes of a run.
     pub claims: Arc<Claims>,
+    /// What is done with answers.
+    pub answers: Answers,
+    /// Who has answered: the same for all lanes of a run.
+    pub answered: Arc<Answered>,
+    /// TCP options of the probes. All but the smallest only if the scan makes no connections of the answers.
+    pub options: OptionSet,
 }
 
 /// What makes the sweep slower than asked for.
@@ -106,7 +118,6 @@ pub struct Engine {
     due: Vec<Id>,
     ready: VecDeque<Id>,
     resets: VecDeque<(Tuple, u32)>,
-    answered: HashSet<u64>,
     turns: Turns,
     /// SYNs to repeat.
     asks: VecDeque<Tuple>,
@@ -125,7 +136,7 @@ impl Engine {
             sweep: Sweep::new(config.permutation, config.left.clone(), config.probes, config.lag),
             checkpoint_at: now + CHECKPOINT_EVERY,
             abandoned: Vec::new(),
-            template: Template::new(&config.link, config.source),
+            template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
             writer_behind: false,
@@ -134,7 +145,6 @@ impl Engine {
             due: Vec::new(),
             ready: VecDeque::new(),
             resets: VecDeque::new(),
-            answered: HashSet::new(),
             turns: Turns::new(Arc::clone(&config.claims), config.connections_max),
             asks: VecDeque::new(),
             held: Held::default(),
@@ -153,6 +163,11 @@ impl Engine {
         self.ledger.frames += 1;
         match parse(frame) {
             Ok(segment) => self.handle_segment(now, &segment),
+            Err(Malformed::Protocol) if self.config.answers.icmp => match icmp::report(frame) {
+                Ok(report) => self.handle_report(now, &report),
+                Err(Malformed::Checksum) => self.ledger.bad_checksum += 1,
+                Err(_) => self.ledger.malformed += 1,
+            },
             Err(Malformed::Checksum) => self.ledger.bad_checksum += 1,
             Err(_) => self.ledger.malformed += 1,
         }
@@ -399,6 +414,11 @@ impl Engine {
         self.turns.len() as u64
     }
 
+    /// What it takes to know again who has answered, in bytes, all lanes together.
+    pub fn answered_bytes(&self) -> u64 {
+        self.config.answered.bytes()
+    }
+
     /// Whether the account adds up at this moment: the first equation that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.ledger.check(self.open(), self.waiting())
@@ -416,7 +436,11 @@ impl Engine {
         } else if segment.has(flags::SYN | flags::ACK) && !segment.has(flags::RST) {
             self.handle_answer(now, segment, ahead);
         } else if segment.has(flags::RST) {
-            self.ledger.late += 1;
+            if self.refuses(segment, ahead) {
+                self.handle_refusal(now, segment);
+            } else {
+                self.ledger.late += 1;
+            }
         } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) && self.may_answer(&tuple) {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
@@ -426,51 +450,6 @@ impl Engine {
             }
         } else {
             self.ledger.strays += 1;
-        }
-    }
-
-    fn handle_answer(&mut self, now: Instant, segment: &Segment<'_>, ahead: u32) {
-        let tuple = segment.tuple();
-        let protocol = self.protocol(tuple.remote_port).filter(|_| ahead == 0 && self.ours(&tuple));
-        let Some(protocol) = protocol else {
-            self.ledger.bad_cookie += 1;
-            return;
-        };
-        if self.phase == Phase::Interrupted {
-            self.ledger.late += 1;
-            return self.reset(tuple, segment.ack);
-        }
-        let target = packed(tuple.remote, tuple.remote_port);
-        if self.answered.contains(&target) {
-            self.ledger.duplicates += 1;
-            return self.handle_repetition(now, segment);
-        }
-        let opens = self.turns.claim(tuple.remote);
-        let taken = if opens { self.table.room() > 0 } else { self.turns.wait(now, segment) };
-        if !taken {
-            self.ledger.no_room += 1;
-            if opens {
-                self.turns.release(tuple.remote);
-            }
-            return;
-        }
-        self.answered.insert(target);
-        self.ledger.answers += 1;
-        self.facts.push(Fact::Host(self.host(now, segment)));
-        if opens {
-            self.open_connection(now, protocol, segment, now);
-        } else {
-            self.ledger.waited += 1;
-        }
-    }
-
-    /// A SYN-ACK of a target that answered before: one that waits is known to be alive, any other connection of
-    /// that kind is over.
-    fn handle_repetition(&mut self, now: Instant, segment: &Segment<'_>) {
-        match self.turns.repeated(now, segment, self.table.room() > 0) {
-            Repetition::Unknown => self.reset(segment.tuple(), segment.ack),
-            Repetition::Waits => {}
-            Repetition::Open(waiting) => self.take_turn(now, Turn::Open(waiting)),
         }
     }
 
@@ -493,19 +472,6 @@ impl Engine {
             }
             Turn::Ask(tuple) => self.asks.push_back(tuple),
             Turn::Nothing => {}
-        }
-    }
-
-    fn host(&self, now: Instant, segment: &Segment<'_>) -> Host {
-        Host {
-            time: self.config.clock.utc(now),
-            ip: segment.source,
-            port: segment.source_port,
-            answer: "syn_ack",
-            ttl: segment.ttl,
-            window: segment.window,
-            mss: segment.mss(),
-            source_port: segment.destination_port,
         }
     }
 
@@ -594,7 +560,7 @@ impl Engine {
         let tuple = self.asks.pop_front()?;
         self.ledger.asked_again += 1;
         self.turns.sent(now, tuple.remote);
-        Some(self.template.write(&self.facts_on(tuple), buffer))
+        Some(self.write_probe(now, &self.facts_on(tuple), buffer))
     }
 
     fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
@@ -608,13 +574,18 @@ impl Engine {
         match probe {
             Some((target, number)) => {
                 self.ledger.probes += 1;
-                Some(self.template.write(&self.facts_of(target, number), buffer))
+                Some(self.write_probe(now, &self.facts_of(target, number), buffer))
             }
             None => {
                 self.pace.give_back();
                 None
             }
         }
+    }
+
+    fn write_probe(&mut self, now: Instant, facts: &Facts, buffer: &mut [u8]) -> usize {
+        self.template.stamp(now);
+        self.template.write(facts, buffer)
     }
 
     /// The next target to probe, and for which time.
@@ -644,7 +615,7 @@ impl Engine {
                     return None;
                 }
             };
-            if number == 0 || !self.answered.contains(&packed(target.address, target.port)) {
+            if number == 0 || !self.config.answered.contains(target, Kind::SynAck) {
                 return Some((target, number));
             }
             self.ledger.spared += 1;
@@ -664,11 +635,6 @@ impl Engine {
         let id = (seq >> 16) as u16 ^ seq as u16;
         Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
     }
-}
-
-/// A target as one number.
-fn packed(address: u32, port: u16) -> u64 {
-    u64::from(address) << 16 | u64::from(port)
 }
 
 /// A key for another purpose, from the run's secret.

@@ -18,11 +18,11 @@ counters! {
         spared,
         /// Probes handed to the link.
         probes,
-        /// TCP frames taken from the link.
+        /// Frames taken from the link.
         frames,
-        /// Frames that are no segment: not TCP over IPv4, truncated, fragment.
+        /// Frames that are no segment and no ICMP error that is asked for: other protocols, truncated, fragment.
         malformed,
-        /// Frames whose IPv4 or TCP checksum is wrong.
+        /// Frames whose IPv4, TCP or ICMP checksum is wrong.
         bad_checksum,
         /// SYN-ACKs that acknowledge nothing we sent.
         bad_cookie,
@@ -35,8 +35,16 @@ counters! {
         segments,
         /// First valid SYN-ACK of a target.
         answers,
-        /// Further SYN-ACKs of a target that answered.
+        /// First RST of a target that refuses a probe, where those are asked for.
+        refused,
+        /// First ICMP error about a probe to a target, where those are asked for.
+        unreachable,
+        /// Further answers of the same kind from a target.
         duplicates,
+        /// ICMP errors that quote nothing we sent.
+        bad_quotes,
+        /// Answers of which no connection was to be made: the scan only probes.
+        not_opened,
         /// Valid SYN-ACKs not taken because the connection table, or the list of those that wait for their turn,
         /// was full. Their senders repeat them; none is counted as an answer before it is taken.
         no_room,
@@ -67,19 +75,27 @@ impl Ledger {
                 self.probes + self.spared,
             ),
             (
-                "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room",
+                "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \
+                 + unreachable + duplicates + no_room",
                 self.frames,
                 self.malformed
                     + self.bad_checksum
                     + self.bad_cookie
+                    + self.bad_quotes
                     + self.strays
                     + self.late
                     + self.segments
                     + self.answers
+                    + self.refused
+                    + self.unreachable
                     + self.duplicates
                     + self.no_room,
             ),
-            ("answers = opened + turns_lost + waiting", self.answers, self.opened + self.turns_lost + waiting),
+            (
+                "answers = not_opened + opened + turns_lost + waiting",
+                self.answers,
+                self.not_opened + self.opened + self.turns_lost + waiting,
+            ),
             ("opened = ended + open", self.opened, self.ended + open),
         ]
     }

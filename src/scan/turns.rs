@@ -115,6 +115,7 @@ impl Waiting {
             flags: flags::SYN | flags::ACK,
             window: self.window,
             ttl: self.ttl,
+            id: 0,
             options: &self.options,
             payload: &[],
         }

@@ -29,7 +29,7 @@ use crate::nic::contract::Reason;
 use crate::record::Fact;
 use crate::record::row::Handshake;
 use crate::scan::engine::{Config, Engine};
-use crate::targets::ports::Protocol;
+use crate::targets::ports::{Family, Security};
 use crate::wire::{Segment, flags, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -260,6 +260,7 @@ impl Checker {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
                 }
             }
+            Fact::Answer(_) => self.violation(now, "an answer as a line, which nobody asked for".to_owned()),
             Fact::Handshake(row, chain) => {
                 let lasted = Duration::from_micros(row.duration_us);
                 let name = format!("{}:{}", Ipv4Addr::from(row.ip), row.port);
@@ -421,8 +422,10 @@ impl Checker {
                         let right = kind.outcomes();
                         let excused = if harmed { EXCUSED } else { &[] };
                         // Our hostile hosts speak SMTP, if anything.
-                        let foreign = service.is_some_and(|service| service.protocol != Protocol::Smtp);
-                        let other: &[&str] = if foreign { &["protocol_error", "tls_failed"] } else { &[] };
+                        let foreign = service.is_some_and(|service| {
+                            service.protocol.family() != Family::Smtp || service.protocol.security() == Security::Direct
+                        });
+                        let other: &[&str] = if foreign { &["protocol_error", "not_tls", "tls_failed"] } else { &[] };
                         let fits = is_one_of(row.outcome, right)
                             || is_one_of(row.outcome, excused)
                             || (is_one_of(row.outcome, other) && !right.is_empty());

@@ -1,7 +1,7 @@
 //! What a seed stands for. Each seed turns every fault and habit on or off and weighs the rest anew (swarm
 //! testing): a world in which everything goes wrong at once would hide what one fault alone brings to light.
 
-use super::host::script::Manner;
+use super::host::script::{Manner, spoken};
 use super::host::tcp::{Cuts, Settings};
 use super::host::{Behaviour, Host, Hostile, Service};
 use super::link::Faults;
@@ -11,13 +11,14 @@ use crate::base::time::WallClock;
 use crate::base::{Duration, UtcMicros};
 use crate::record::checkpoint::Left;
 use crate::scan::conversation::Limits;
-use crate::scan::engine::Config;
+use crate::scan::engine::{Answers, Config};
 use crate::targets::Space;
 use crate::targets::cidr::{AddressSet, Range};
 use crate::targets::permute::Permutation;
-use crate::targets::ports::{self, Protocol};
+use crate::targets::ports::{self, Protocol, Security};
 use crate::tcp::cookie::PortRange;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -150,6 +151,9 @@ impl Swarm {
             limits: self.limits,
             clock: self.clock(),
             claims: Arc::default(),
+            answers: Answers::default(),
+            answered: Arc::default(),
+            options: OptionSet::default(),
         }
     }
 
@@ -196,7 +200,7 @@ impl Swarm {
             Behaviour::Honest {
                 manner: random.pick(&self.mix.manners),
                 newest_tls: random.chance(0.7),
-                contradicts: random.chance(self.mix.habits[10]) && matches!(protocol, Protocol::Smtp | Protocol::Imap),
+                contradicts: random.chance(self.mix.habits[10]) && protocol.security() == Security::Upgrade,
             }
         } else {
             Behaviour::Hostile(random.pick(&self.mix.hostiles))
@@ -226,10 +230,12 @@ impl Swarm {
 }
 
 fn services(random: &mut Random) -> Vec<ports::Service> {
-    let count = random.length(1, Protocol::ALL.len());
-    let first = random.length(0, Protocol::ALL.len() - 1);
-    let chosen = Protocol::ALL.iter().cycle().skip(first).take(count);
-    chosen.map(|protocol| ports::Service { port: protocol.port(), protocol: *protocol }).collect()
+    let all: Vec<Protocol> = Protocol::ALL.iter().copied().filter(|protocol| spoken(*protocol)).collect();
+    let most = random.pick(&[4, all.len()]);
+    let count = random.length(1, most);
+    let first = random.length(0, all.len() - 1);
+    let chosen = all.iter().cycle().skip(first).take(count);
+    chosen.map(|&protocol| ports::Service { port: protocol.port(), protocol }).collect()
 }
 
 /// Up to three ranges of `addresses` in all, and holes in them.

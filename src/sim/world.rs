@@ -82,7 +82,7 @@ impl World {
         let sweeping = config.lag * config.probes.into();
         let checker = Checker::new(&swarm, &config);
         let verdict = contract::Config::new(config.key, SOURCE, ports.first, ports.last);
-        let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)) };
+        let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)), contact: None };
         let context = Context::new(tls::Client::new()?, identity).with_names(Arc::clone(config.space.names()));
         let (up, down) = swarm.chances();
         let mut world = Self {

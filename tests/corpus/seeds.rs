@@ -107,8 +107,28 @@ fn dialogues() -> Vec<Seed> {
     let list = "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na1 OK done\r\n";
     let imap = [
         vec![server("* OK [CAPABILITY IMAP4rev1] hi\r\n"), client("a1 CAPABILITY\r\n"), server(list)],
-        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls, client("a3 CAPABILITY\r\n")],
+        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls.clone(), client("a3 CAPABILITY\r\n")],
         vec![server("* CAPABILITY IMAP4rev1\r\na3 OK\r\n"), client("a4 LOGOUT\r\n"), server("* BYE\r\na4 OK\r\n")],
+    ]
+    .concat();
+    let capa = "+OK\r\nSTLS\r\nSASL PLAIN LOGIN\r\n..x\r\n.\r\n";
+    let pop3 = [
+        vec![server("+OK hi <1.2@h>\r\n"), client("CAPA\r\n"), server(capa), client("STLS\r\n")],
+        vec![server("+OK go\r\nEXTRA"), tls.clone(), client("CAPA\r\n"), server(capa), client("QUIT\r\n")],
+        vec![server("+OK bye\r\n")],
+    ]
+    .concat();
+    let caps = ":a CAP * LS * :x y\r\nPING :1\r\n:a CAP * LS :tls sasl=PLAIN,EXTERNAL\r\n";
+    let irc = [
+        vec![server(":a NOTICE * :hi\r\n"), client("CAP LS 302\r\n"), server(caps), client("PONG :1\r\n")],
+        vec![client("STARTTLS\r\n"), server(":a 670 * :go\r\nEXTRA"), tls.clone(), client("CAP LS 302\r\n")],
+        vec![server(caps), client("QUIT :x\r\n"), server("ERROR :bye\r\n")],
+    ]
+    .concat();
+    let list = "\"IMPLEMENTATION\" \"x\"\r\n\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK \"hi\"\r\n";
+    let managesieve = [
+        vec![server(list), client("STARTTLS\r\n"), server("OK\r\nEXTRA"), tls.clone(), server(list)],
+        vec![client("LOGOUT\r\n"), server("OK\r\n")],
     ]
     .concat();
     let only_server = |chunks: &[Vec<u8>]| -> Vec<Vec<u8>> {
@@ -131,6 +151,25 @@ fn dialogues() -> Vec<Seed> {
         seed("imap", "inside_tls", 3, &[server("* PREAUTH hi\r\n"), server("* CAPABILITY X AUTH=Y\r\na1 OK\r\n")]),
         seed("imap", "bye", 2, &[server("* BYE full\r\n")]),
         seed("imap", "literal", 0, &[imap[0].clone(), server("* X {5}\r\nabcde y\r\n"), client("a1 LOGIN {3}\r\n")]),
+        seed("pop3", "both_sides", 0, &pop3),
+        seed("pop3", "server", 2, &only_server(&pop3)),
+        seed("pop3", "without_capa", 2, &[pop3[0].clone(), server("-ERR\r\n"), server("-ERR\r\n+OK\r\n")]),
+        seed("pop3", "private", 0, &[pop3[0].clone(), client("AUTH PLAIN\r\n"), server("+ \r\n-ERR\r\n")]),
+        seed("pop3", "inside_tls", 3, &[pop3[0].clone(), server(capa), server("+OK\r\n")]),
+        seed("irc", "both_sides", 0, &irc),
+        seed("irc", "server", 2, &only_server(&irc)),
+        seed("irc", "without_cap", 2, &[server(":a 421 * CAP :x\r\n"), server(":a 451 * :x\r\nERROR :x\r\n")]),
+        seed("irc", "registers", 0, &[client("NICK a\r\n"), irc[0].clone(), server(":a 001 a :x\r\n"), irc[0].clone()]),
+        seed("irc", "inside_tls", 3, &[irc[0].clone(), server(caps), server("ERROR :bye\r\n")]),
+        seed("managesieve", "both_sides", 0, &managesieve),
+        seed("managesieve", "server", 2, &only_server(&managesieve)),
+        seed("managesieve", "refused", 2, &[server("BYE \"full\"\r\n")]),
+        seed(
+            "managesieve",
+            "private",
+            0,
+            &[managesieve[0].clone(), client("AUTHENTICATE \"X\"\r\n"), server("NO\r\n")],
+        ),
         seed("imap", "long", 0, &[server("* OK ["), long, server("\r\n")]),
     ]
 }

@@ -6,6 +6,8 @@
 
 mod kill;
 mod servers;
+mod study;
 mod tarpit;
 mod usage;
 mod world;
+mod zmap;

@@ -29,7 +29,10 @@ fn every_target_is_probed_once_at_the_rate_and_a_conversation_becomes_a_row() {
     assert_eq!((row.bytes_in, row.bytes_out, row.retransmits), (22 + 53 + 9, 18 + 6, 0));
 
     let Fact::Host(found) = &world.facts[0] else { panic!("the host comes first") };
-    assert_eq!((found.ip, found.port, found.ttl, found.window, found.mss), (NET + 77, 25, 64, 9_000, Some(1_000)));
+    assert_eq!(
+        (found.ip, found.port, found.ttl, found.window, found.mss),
+        (NET + 77, 25, 64, Some(9_000), Some(1_000))
+    );
     let ledger = world.engine.ledger();
     assert_eq!((ledger.probes, ledger.answers, ledger.opened, ledger.ended), (500, 1, 1, 1));
     assert_eq!(world.engine.outcomes().of(crate::session::Outcome::NoStarttls), 1);
@@ -493,7 +496,7 @@ fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
     // An answer that comes now is turned away.
     let probe = world.hosts[&(NET + 1, 25)].probe.clone();
     let probe = parse(&probe).expect("a probe");
-    world.engine.answered.clear();
+    world.engine.config.answered = Arc::default();
     let answer = host_says(&probe, ISS, probe.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
     world.engine.handle_frame(Instant::from_nanos(9_000_000), &answer);
     assert_eq!((world.engine.open(), world.engine.ledger().late), (0, 1));

@@ -104,7 +104,7 @@ impl Hostile {
             // Data that overtakes the FIN may make a liar of it.
             Self::DataAfterFin => &["closed", "timeout", "tls_failed", "protocol_error"],
             Self::ClosedWindow => &["timeout", "silent_after_synack", "tls_failed"],
-            Self::Garbage => &["tls_failed", "protocol_error"],
+            Self::Garbage => &["not_tls", "protocol_error"],
             Self::Http => &["protocol_error", "tls_failed"],
             Self::Closed | Self::Unreachable | Self::WrongCookie | Self::WrongAddress => &[],
         }
