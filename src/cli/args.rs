@@ -28,7 +28,7 @@ pub enum Command {
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
-unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything.
+unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything. --resume goes on.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
 
@@ -127,7 +127,12 @@ pub struct Scan {
     #[arg(short = 'B', long, value_name = "BPS")]
     pub bandwidth: Option<String>,
 
-    /// Probe at most so many targets, or so many percent of them as in 0.1%.
+    /// Send any /24 at most so many probes a second on average, by lowering the rate if the targets lie densely. They
+    /// come in random order, so a large scan asks little of any one network; a small one may ask much of few.
+    #[arg(long, value_name = "PPS")]
+    pub prefix_rate: Option<f64>,
+
+    /// Probe at most so many targets of all shards together, or so many percent of them as in 0.1%.
     #[arg(short = 'n', long, value_name = "N")]
     pub max_targets: Option<String>,
 

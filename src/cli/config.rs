@@ -147,7 +147,7 @@ fn contact(args: &Scan) -> Option<&str> {
 }
 
 fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
-    let (space, loaded) = match &former {
+    let (space, mut loaded) = match &former {
         // The lists may be gone, or have changed.
         Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
         None => {
@@ -179,6 +179,7 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, wo
         (None, None) => scan::random()?,
     };
     let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
+    let rate = kind_rate(args, &space, &mut loaded)?;
     Ok(Plan {
         interface,
         gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
@@ -195,7 +196,7 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, wo
         former: former.map(Box::new),
         loaded,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
-        rate: rate(args)?,
+        rate,
         cooldown: seconds("-c", args.cooldown_time)?,
         connections_max: args.max_connections.map_or_else(memory::connections, |count| count.max(1)),
         limits: Limits {
@@ -349,6 +350,20 @@ fn rate(args: &Scan) -> Result<Option<f64>> {
     Ok((rate > 0.0).then_some(rate))
 }
 
+/// The rate at which no /24 gets more than `--prefix-rate` on average, if that is lower; says so.
+fn kind_rate(args: &Scan, space: &Space, loaded: &mut targets::Loaded) -> Result<Option<f64>> {
+    let rate = rate(args)?;
+    let Some(max) = args.prefix_rate else { return Ok(rate) };
+    ensure!(max.is_finite() && max > 0.0, "--prefix-rate {max}: a number of probes per second above 0 is wanted");
+    let kind = max * space.size() as f64 / space.densest_24().max(1) as f64;
+    if rate.is_some_and(|rate| rate <= kind) {
+        return Ok(rate);
+    }
+    let asked = rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.1} p/s"));
+    loaded.notes.push(format!("rate {kind:.1} p/s instead of {asked}: --prefix-rate {max} for any /24"));
+    Ok(Some(kind))
+}
+
 fn bandwidth(text: &str) -> Result<f64> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1e3),
@@ -430,6 +445,32 @@ mod tests {
         assert_eq!(given.world.map(|world| world.space().size()), Some(256));
         let named = plan("--nic xdp:eth9 -o x -p smtp 198.18.0.1").expect("well-formed");
         assert!(named.interface.as_deref() == Some("eth9") && named.world.is_none());
+    }
+
+    #[test]
+    fn shards_share_the_limit_of_targets_as_zmaps_do() {
+        let part = |more: &str| {
+            let plan = plan(&format!("-p smtp -o x -e 1 {more} 198.18.0.0/22")).expect("well-formed");
+            plan.permutation().walk(plan.positions).collect::<Vec<_>>()
+        };
+        let shards: Vec<usize> =
+            (0..3).map(|shard| part(&format!("-n 100 --shards 3 --shard {shard}")).len()).collect();
+        assert_eq!(shards, [34, 33, 33]);
+        assert_eq!(part("-n 100"), part("")[..100]);
+        assert_eq!((part("-n 50%").len(), part("-n 5000").len(), part("-n 0").len()), (512, 1_024, 0));
+    }
+
+    #[test]
+    fn a_network_gets_no_more_than_its_share_and_the_note_says_so() {
+        let rate = |more: &str| {
+            let plan = plan(&format!("-p smtp,imap -o x {more}")).expect("well-formed");
+            (plan.rate, plan.loaded.notes.len())
+        };
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/22"), (Some(20.0), 1), "four networks");
+        assert_eq!(rate("--prefix-rate 5 -r 0 198.18.0.0/24"), (Some(5.0), 1));
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/25 198.18.1.0/24"), (Some(7.5), 1));
+        assert_eq!(rate("--prefix-rate 5 -r 12 198.18.0.0/22"), (Some(12.0), 0));
+        assert!(plan("-p smtp -o x --prefix-rate 0 198.18.0.1").is_err_and(|e| e.contains("--prefix-rate 0")));
     }
 
     #[test]

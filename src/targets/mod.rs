@@ -6,6 +6,7 @@
 
 pub mod cidr;
 mod coarse;
+mod density;
 pub mod input;
 pub mod list;
 mod names;
