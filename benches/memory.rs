@@ -15,14 +15,16 @@ use starling::base::keyed::Key;
 use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
+use starling::record::answer::Kind;
 use starling::record::checkpoint::Left;
+use starling::scan::answered::Answered;
 use starling::scan::conversation::Limits;
 use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::{Context, Session};
-use starling::targets::Space;
 use starling::targets::cidr::AddressSet;
 use starling::targets::permute::Permutation;
 use starling::targets::ports::{Protocol, Service};
+use starling::targets::{Space, Target};
 use starling::tcp::connection::Connection;
 use starling::tcp::cookie::PortRange;
 use starling::tls;
@@ -323,7 +325,31 @@ fn report(what: &str, connections: usize, bytes: usize, limit: usize) -> bool {
     bytes <= limit
 }
 
+/// Bytes that the set of who has answered takes, for `count` addresses from all over IPv4.
+fn answered(count: usize) -> usize {
+    let before = held();
+    let answered = counted(Answered::default);
+    let mut state = 0_u64;
+    counted(|| {
+        for _ in 0..count {
+            // The generator of SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let address = u32::try_from(mixed >> 32).expect("the upper half");
+            answered.insert(Target { address, port: 25 }, Kind::SynAck);
+        }
+    });
+    let taken = held() - before;
+    counted(|| drop(answered));
+    taken
+}
+
 fn main() {
+    for count in [1_000, 100_000, 1_000_000, 10_000_000, 60_000_000] {
+        let bytes = answered(count);
+        let each = bytes as f64 / count as f64;
+        println!("who has answered, {count:>8} of IPv4's addresses: {:>7} KiB, {each:.1} bytes each", bytes >> 10);
+    }
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let (clear, inside) = (numbers.next().unwrap_or(300_000), numbers.next().unwrap_or(3_000));
     println!(

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod connection;
 pub mod dialogues;
 pub mod engine;
+pub mod filter;
 pub mod frame;
 mod input;
 mod lines;
@@ -22,6 +23,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("certificate", certificate::run),
     ("connection", connection::run),
     ("engine", engine::run),
+    ("filter", filter::run),
     ("frame", frame::run),
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
@@ -29,4 +31,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
     ("tls", tls::run),
+    ("xmpp", dialogues::xmpp),
 ];

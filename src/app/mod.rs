@@ -7,6 +7,7 @@ pub mod interface;
 pub mod lane;
 pub mod memory;
 mod metadata;
+pub mod noise;
 pub mod privileges;
 pub mod resume;
 pub mod scan;

@@ -2,6 +2,7 @@
 
 use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
 use crate::app::memory;
+use crate::app::noise::{self, Part};
 use crate::app::resume::Former;
 use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
@@ -53,6 +54,9 @@ pub fn resume(args: &Scan, former: Former, words: Vec<String>) -> Result<Plan> {
 }
 
 fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    if let Some(part) = &args.noise_part {
+        return noise_part(args, part);
+    }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
         None => on_network(args, args.interface.clone(), former, words),
         Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, words),
@@ -131,6 +135,33 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<St
         described: described(args, words),
         world: Some(Box::new(swarm)),
     })
+}
+
+/// Targets of each part of `--noise`, if nothing else is asked for: as many as the study's.
+const NOISE_TARGETS: u64 = 100_000_000;
+
+/// The folder of `--noise`, and the first seed. What is wrong with the rest shows here too.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
+    let seed = args.seed.map_or_else(scan::random, Ok)?;
+    noise_part(args, &Part { port: noise::PORTS[0], seed }.to_string())?;
+    Ok((output(args)?, seed))
+}
+
+fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
+    let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
+    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let words = std::env::args().skip(1).collect();
+    let mut plan = on_network(&args, args.interface.clone(), None, words)?;
+    if args.max_targets.is_none() {
+        plan.targets_max = NOISE_TARGETS;
+        plan.positions = scan::positions(&plan.space, plan.seed, plan.shard, plan.targets_max);
+    }
+    plan.metadata = Some(part.result(&plan.output));
+    plan.output = part.folder(&plan.output);
+    Ok(plan)
 }
 
 /// What goes into the manifest as it was given.

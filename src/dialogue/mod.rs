@@ -82,7 +82,8 @@ pub struct Capabilities {
 /// The upgrade, step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The server advertised it. `None` until a capability list was seen.
+    /// The server advertised it. `None` until a capability list was seen; a server that does not know the query at all
+    /// (SMTP 5yz to EHLO) advertises nothing.
     pub offered: Option<bool>,
     /// The server says that nothing goes without it (XMPP `<required/>`). `None` until a list was seen, and where
     /// the protocol cannot say so.

@@ -1,5 +1,5 @@
-//! All fourteen ports: fifteen kinds of real servers, and scripted ones that refuse, do not offer, speak garbage
-//! or slip bytes in.
+//! All fourteen ports: twelve kinds of real servers, and scripted ones that refuse, do not offer, speak garbage,
+//! slip bytes in or keep one waiting.
 
 use super::world::{Lab, errors, query};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +58,7 @@ fn trouble_has_names(rows: &[serde_json::Value]) {
         expected.insert((protocol, "garbage"), "not_tls, offered true, injected 0".to_owned());
         expected.insert((protocol, "inject"), format!("complete, offered true, injected {slipped_in}"));
     }
+    expected.insert(("smtp", "slow"), "no_starttls, offered false, injected 0".to_owned());
     for protocol in ["pop3", "irc"] {
         expected.insert((protocol, "unasked"), "complete, offered null, injected 0".to_owned());
     }

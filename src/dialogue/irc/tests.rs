@@ -298,6 +298,19 @@ fn who_registers_is_not_kept() {
 }
 
 #[test]
+fn a_welcome_to_nobody_changes_nothing_but_what_is_kept() {
+    let played = clear(&[
+        greet(":a 001 x :Welcome\r\n:a 001 x :Welcome\r\n:a NOTICE x :hi\r\n"),
+        on(LS, ":a CAP x LS :tls\r\n"),
+        on("STARTTLS", ":a 691 x :no\r\n"),
+        on(BYE, "ERROR :x\r\n"),
+    ]);
+    assert_eq!(played.said, [LS, "STARTTLS", BYE, "<close>"]);
+    assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("691") });
+    assert_eq!(played.findings.greeting, None);
+}
+
+#[test]
 fn an_eager_client_is_followed() {
     let observer = overheard(&[('c', "STARTTLS\r\n\x16\x03\x01"), ('s', ":a NOTICE AUTH :hi\r\n:a 670 * :go\r\n")]);
     assert_eq!(observer.expect(), Expect::Tls);
