@@ -16,6 +16,7 @@ use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
 use starling::record::answer::Kind;
+use starling::record::checkpoint::Left;
 use starling::scan::answered::Answered;
 use starling::scan::conversation::Limits;
 use starling::scan::engine::{Answers, Config, Engine};
@@ -293,10 +294,12 @@ fn engine(hosts: usize, protocol: Protocol) -> Engine {
     let space = Space::new(AddressSet::new(vec![(NET, last)]), vec![Service { port: protocol.port(), protocol }]);
     let permutation = Permutation::new(space.size(), 7);
     let config = Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: Key([1, 2]),
         source: US,
         ports: PortRange { first: 61_000, last: 65_535 },

@@ -6,6 +6,7 @@ use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
 use starling::lane::step;
 use starling::nic::{FRAME_CAPACITY, FrameIo, NicCounters, ProbeFacts, Probes};
+use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
 use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::Context;
@@ -107,10 +108,12 @@ fn engine() -> Engine {
     let space = Space::new(addresses, ports::parse("smtp").expect("a known name"));
     let permutation = Permutation::new(space.size(), 42);
     let config = Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: KEY,
         source: US,
         ports: PORTS,

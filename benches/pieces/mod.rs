@@ -23,8 +23,11 @@ const PORTS: PortRange = PortRange { first: 61_000, last: 65_535 };
 /// Does so many items of a piece.
 pub(crate) type Run = Box<dyn FnMut(u64)>;
 
+/// A name, and what makes it ready to run.
+pub(crate) type Piece = (&'static str, fn() -> Run);
+
 /// Names of the pieces, and what makes them ready to run.
-pub(crate) const PIECES: &[(&str, fn() -> Run)] = &[
+pub(crate) const PIECES: &[Piece] = &[
     ("permutation", permutation),
     ("permutation and look-up", look_up),
     ("probe facts: port, cookie, checksums", probe_facts),

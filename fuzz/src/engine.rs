@@ -17,6 +17,7 @@ use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
 use starling::record::Fact;
+use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
 use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::Context;
@@ -193,10 +194,12 @@ fn config(addresses: u32, connections_max: usize, rate: Option<f64>, seed: u8) -
     let space = Space::new(AddressSet::new(vec![(NET, NET + addresses - 1)]), services.collect());
     let permutation = Permutation::new(space.size(), seed.into());
     Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: KEY,
         source: US,
         ports: PORTS,
@@ -382,6 +385,7 @@ impl World<'_> {
                     assert!(chain.len() as u64 <= row.bytes_in);
                     assert!(self.rows.insert(target, row.outcome).is_none(), "{row:?} again");
                 }
+                Fact::Checkpoint(checkpoint) => assert!(checkpoint.left.again.len() <= self.found.len()),
             }
         }
     }

@@ -83,6 +83,8 @@ pub struct Snapshot {
     pub slowed_by: Option<Hold>,
     /// For how long what has slowed it down.
     pub held: Held,
+    /// Positions walked whose answers were still due: they are walked again by a resumed run.
+    pub unsettled: u64,
 }
 
 impl Snapshot {
@@ -98,6 +100,7 @@ impl Snapshot {
             sweeping: engine.sweeping(),
             slowed_by: engine.slowed_by(),
             held: *engine.held(),
+            unsettled: engine.unsettled(),
         }
     }
 }
@@ -145,6 +148,7 @@ impl<Io: FrameIo> Lane<Io> {
         let mut interrupted = false;
         let mut blocklists = 0;
         let mut failure = None;
+        let mut settled = false;
         loop {
             let now = self.clock.now();
             let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
@@ -157,6 +161,10 @@ impl<Io: FrameIo> Lane<Io> {
                 drain_unsent(now, &mut self.engine);
             }
             backlog.extend(self.engine.take_facts());
+            if self.engine.finished(now) && !settled {
+                settled = true;
+                backlog.push_back(Fact::Checkpoint(Box::new(self.engine.checkpoint(now))));
+            }
             self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
             self.obey(now, &mut interrupted);
             if let Some(list) = self.control.blocklist(&mut blocklists) {

@@ -92,7 +92,7 @@ pub(super) fn json(
     add("duplicates", ledger.duplicates.into());
     add("failure_unique", (ledger.refused + ledger.unreachable).into());
     add("validation_failed", (ledger.bad_cookie + ledger.bad_quotes + ledger.strays).into());
-    add("output_results", written.lines.unwrap_or(written.hosts).into());
+    add("output_results", written.lines.unwrap_or(written.rows.hosts).into());
     add(
         "outcomes",
         state.outcomes.named().map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>().into(),

@@ -1,5 +1,6 @@
 //! The shell: threads, clocks, signals, interfaces, files. Decides nothing that an engine could decide.
 
+pub mod check;
 pub mod clock;
 pub mod doctor;
 pub mod interface;
@@ -10,6 +11,7 @@ mod metadata;
 pub mod noise;
 pub mod privileges;
 mod reload;
+pub mod resume;
 pub mod scan;
 pub mod simulate;
 pub mod sink;

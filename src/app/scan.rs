@@ -8,6 +8,7 @@ use crate::app::links::{self, Links, Transmit};
 use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
 use crate::app::reload::Reload;
+use crate::app::resume::Former;
 use crate::app::simulate;
 use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
@@ -19,15 +20,17 @@ use crate::dialogue::Identity;
 pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
 use crate::nic::xdp::{Mode, VerdictCounts};
+use crate::output::dataset::Dataset;
 use crate::output::writer::Written;
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
 use crate::scan::answered::Answered;
 use crate::scan::conversation::Limits;
 use crate::scan::engine::{Answers, Config, Engine};
 use crate::session::Context;
 use crate::sim::swarm::Swarm;
-use crate::targets::Space;
 use crate::targets::permute::Permutation;
+use crate::targets::{Space, saved};
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
@@ -70,8 +73,16 @@ pub struct Plan {
     pub seed: u64,
     /// This machine's part of the targets: number and count.
     pub shard: (u64, u64),
-    /// At most this many targets in this shard.
+    /// The positions of this machine's targets in the order, whatever was probed of them already.
+    pub positions: std::ops::Range<u64>,
+    /// At most this many targets, over all shards.
     pub targets_max: u64,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
+    /// The dataset to go on with, instead of a new one.
+    pub former: Option<Box<Former>>,
     /// Stop probing once so many targets answered.
     pub results_max: Option<u64>,
     /// Stop probing after so long.
@@ -116,6 +127,29 @@ pub struct Plan {
     pub described: serde_json::Value,
 }
 
+impl Plan {
+    /// The order of the targets.
+    pub fn permutation(&self) -> Permutation {
+        Permutation::new(self.space.size(), self.seed)
+    }
+
+    /// What this run is to do.
+    pub fn left(&self) -> Left {
+        let former = self.former.as_ref();
+        former.map_or_else(|| Left::of(self.positions.clone()), |former| former.left(&self.positions))
+    }
+
+    /// The dataset to write.
+    pub(super) fn dataset(&self, start: crate::base::UtcMicros) -> Result<Dataset> {
+        if self.former.is_some() {
+            return Ok(Dataset::reopen(&self.output, start)?);
+        }
+        let dataset = Dataset::create(&self.output, start)?;
+        dataset.keep_targets(&saved::write(&self.space))?;
+        Ok(dataset)
+    }
+}
+
 /// Runs the plan.
 ///
 /// # Errors
@@ -132,6 +166,8 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let clock = Clock::start();
     let begin = clock.utc();
     let place = Place::open(plan, begin)?;
+    // As long as this lives, the dataset is this run's.
+    let _held = place.dataset();
     let folder = place.folder().map(Path::to_owned);
     let metadata = plan.metadata.as_deref().map(Metadata::open).transpose()?;
     place.write_announced(&plan.loaded.announced, begin)?;
@@ -139,16 +175,20 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, begin);
+    let left = plan.left();
+    let mut summary = Summary::new(plan, place.run(), &left, link_json(&way, &links), &tls, privileges, begin);
+    let lefts = left.divide(links.lanes.len());
+    // In this order: the manifest holds what is known of a killed run from the checkpoint that is then replaced.
     sink::manifest(folder.as_deref(), &summary)?;
+    let sink = place.sink(plan, lefts.clone())?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(place.sink(plan), receiver, clock)?;
+    let writer = spawn_writer(sink, receiver, clock)?;
     let control = Arc::new(Control::default());
-    let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
+    let lanes = Lanes::spawn(plan, &way, &mut links, lefts, key, tls, clock, &control, &sender)?;
     drop(sender);
 
     let dropped_before = way.interface.tx_dropped;
@@ -164,7 +204,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
 
     let (written, latencies) = written?;
     let end = clock.utc();
-    summary.finish(end, &state, written, latencies, stopped, answered_bytes);
+    summary.finish(end, &state, written.clone(), latencies, stopped, answered_bytes);
     sink::manifest(folder.as_deref(), &summary)?;
     if let Some(metadata) = metadata {
         metadata.write(&metadata::json(plan, &way, &state, &written, begin, end))?;
@@ -300,6 +340,7 @@ impl Lanes {
         plan: &Plan,
         way: &Way,
         links: &mut Links,
+        lefts: Vec<Left>,
         key: Key,
         tls: tls::Client,
         clock: Clock,
@@ -312,16 +353,17 @@ impl Lanes {
         let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
         let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
-        let permutation = Permutation::new(space.size(), plan.seed);
-        let (shard, shards) = plan.shard;
+        let permutation = plan.permutation();
         let (claims, answered) = (Arc::default(), Arc::<Answered>::default());
         let mut lanes = Self { threads: Vec::new(), published: Vec::new(), answered: Arc::clone(&answered) };
-        for (number, io) in (0..).zip(links) {
+        for ((number, io), left) in (0..).zip(links).zip(lefts) {
             let config = Config {
                 space: Arc::clone(&space),
                 permutation,
-                positions: permutation.part(shard * count + number, shards * count),
-                targets_max: share(plan.targets_max, number, count),
+                lane: lanes.threads.len(),
+                left,
+                probes: plan.probes,
+                lag: plan.lag,
                 key,
                 source: u32::from(way.source),
                 ports: plan.ports,
@@ -353,6 +395,9 @@ impl Lanes {
                 published: published.clone(),
                 facts: facts.clone(),
             };
+            if let Some(list) = &plan.loaded.blocked {
+                lane.engine.block(Arc::clone(list));
+            }
             let (own, beside) = places(&cpus, number, count);
             let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {
                 // What runs beside the lane stays where the thread is that starts it.
@@ -380,6 +425,13 @@ impl Lanes {
         let died = || std::io::Error::other("a lane died, which is a bug");
         self.threads.into_iter().filter_map(|thread| thread.join().unwrap_or_else(|_| Err(died())).err()).collect()
     }
+}
+
+/// The positions of a shard in the order of `space`, if `targets_max` are to be probed by all shards together.
+pub fn positions(space: &Space, seed: u64, (shard, shards): (u64, u64), targets_max: u64) -> std::ops::Range<u64> {
+    let order = Permutation::new(space.size(), seed);
+    let targets = if targets_max == u64::MAX { u64::MAX } else { share(targets_max, shard, shards) };
+    order.first(order.part(shard, shards), targets)
 }
 
 /// Part `number` of `count` of `whole`; the first parts take the remainder.

@@ -7,8 +7,9 @@ use crate::output::dataset::Dataset;
 use crate::output::lines::{Lines, Selection};
 use crate::output::manifest::write_manifest;
 use crate::output::parquet::Limits as PartLimits;
-use crate::output::writer::{Writer, Written};
+use crate::output::writer::{Tables, Writer, Written};
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
 use crate::targets::rib::Announced;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Serialize;
@@ -38,7 +39,7 @@ impl Place {
     pub(super) fn open(plan: &Plan, start: UtcMicros) -> Result<Self> {
         match &plan.lines {
             Some(lines) => Ok(Self::Lines(LineSink::open(lines)?)),
-            None => Ok(Self::Dataset(Dataset::create(&plan.output, start)?)),
+            None => Ok(Self::Dataset(plan.dataset(start)?)),
         }
     }
 
@@ -58,14 +59,32 @@ impl Place {
         }
     }
 
-    /// What takes the facts.
-    pub(super) fn sink(self, plan: &Plan) -> Sink {
+    /// The dataset, if it is one.
+    pub(super) fn dataset(&self) -> Option<Dataset> {
+        match self {
+            Self::Dataset(dataset) => Some(dataset.clone()),
+            Self::Lines(_) => None,
+        }
+    }
+
+    /// Name of the run, in a dataset.
+    pub(super) fn run(&self) -> &str {
+        match self {
+            Self::Dataset(dataset) => dataset.run(),
+            Self::Lines(_) => "",
+        }
+    }
+
+    /// What takes the facts; of a dataset it keeps the checkpoint too, from what each lane has to do at the begin.
+    pub(super) fn sink(self, plan: &Plan, lanes: Vec<Left>) -> Result<Sink> {
         match self {
             Self::Dataset(dataset) => {
                 let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
-                Sink::Dataset(Box::new(Writer::new(&dataset, limits)))
+                let mut writer = Writer::new(&dataset, limits);
+                writer.keep_checkpoint(&dataset, lanes)?;
+                Ok(Sink::Dataset(Box::new(writer)))
             }
-            Self::Lines(lines) => Sink::Lines(lines),
+            Self::Lines(lines) => Ok(Sink::Lines(lines)),
         }
     }
 }
@@ -144,7 +163,8 @@ impl LineSink {
         if let Some(file) = &self.file {
             file.sync_all().map_err(|cause| failed(&self.name, cause))?;
         }
-        Ok(Written { hosts: self.heard, lines: Some(self.lines.written()), ..Written::default() })
+        let rows = Tables { hosts: self.heard, ..Tables::default() };
+        Ok(Written { rows, lines: Some(self.lines.written()), ..Written::default() })
     }
 }
 

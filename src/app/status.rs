@@ -19,6 +19,7 @@ pub fn total(lanes: &[Snapshot]) -> Snapshot {
         sum.sweeping |= lane.sweeping;
         sum.waiting += lane.waiting;
         sum.held.add(&lane.held);
+        sum.unsettled += lane.unsettled;
         sum.slowed_by = sum.slowed_by.or(lane.slowed_by);
     }
     sum

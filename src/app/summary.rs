@@ -3,13 +3,16 @@
 use crate::app::lane::Snapshot;
 use crate::app::links::Links;
 use crate::app::privileges::Privileges;
+use crate::app::resume;
 use crate::app::scan::{Plan, Stopped, Way};
 use crate::base::UtcMicros;
 use crate::nic::contract::Reason;
 use crate::nic::xdp::{BoundMode, Queues, Socket};
-use crate::output::writer::Written;
+use crate::output::writer::{Tables, Written};
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
 use crate::scan::ledger::Ledger;
+use crate::targets::saved;
 use crate::{session, tls};
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
@@ -44,6 +47,7 @@ impl Latencies {
             Fact::Handshake(row, _) => row,
             Fact::Host(row) => return self.round_trip(row.rtt_us),
             Fact::Answer(answer) => return self.round_trip(answer.rtt_us),
+            Fact::Checkpoint(_) => return,
         };
         self.connection.saturating_record(row.duration_us);
         if let Some(greeting) = row.greeting_us {
@@ -81,7 +85,9 @@ impl Latencies {
 pub struct Summary {
     /// Version of starling.
     starling: &'static str,
-    /// `running` until the run ends by itself, then `complete` or `stopped`.
+    /// Name of the run: its parts' names begin so.
+    run: String,
+    /// `running` until the run ends by itself, then `complete` if nothing is left to do, else `stopped`.
     state: &'static str,
     /// Why it was stopped, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +97,11 @@ pub struct Summary {
     /// End, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     end_us: Option<i64>,
+    /// What it had to do: positions of the order, and targets that an earlier run had left open.
+    begun: Value,
+    /// What it has left: likewise, and how many of these positions it had walked when the end came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Value>,
     /// What was asked for.
     config: Value,
     /// What it ran on.
@@ -119,9 +130,14 @@ pub struct Summary {
     /// Targets that answered, by kind of answer, and what it took to know them again.
     answered: Option<Value>,
     /// Rows on disk.
-    rows: Option<Value>,
+    rows: Option<Tables>,
+    /// Parts on disk, those without rows not counted.
+    parts: Option<Tables>,
     /// Percentiles in microseconds.
     latency_us: Option<Value>,
+    /// The runs before this one, in order; one that was killed has what is known of it in `killed`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Value>,
     #[serde(skip)]
     account: Option<(Snapshot, Written)>,
     #[serde(skip)]
@@ -146,11 +162,23 @@ fn as_map<S: serde::Serializer>(named: &Option<Vec<(&'static str, u64)>>, to: S)
 
 impl Summary {
     /// The account at the begin of a run on `link` (see [`link_json`]).
-    pub fn new(plan: &Plan, link: Value, tls: &tls::Client, privileges: Privileges, start: UtcMicros) -> Self {
+    pub fn new(
+        plan: &Plan,
+        run: &str,
+        left: &Left,
+        link: Value,
+        tls: &tls::Client,
+        privileges: Privileges,
+        start: UtcMicros,
+    ) -> Self {
         let (suites, groups) = tls.offer();
         Self {
             starling: env!("CARGO_PKG_VERSION"),
+            run: run.to_owned(),
             state: "running",
+            begun: left_json(left),
+            left: None,
+            earlier: plan.former.as_ref().map(|former| former.earlier()).unwrap_or_default(),
             stopped_by: None,
             start_us: start.0,
             end_us: None,
@@ -166,6 +194,7 @@ impl Summary {
             sockets: None,
             answered: None,
             rows: None,
+            parts: None,
             latency_us: None,
             account: None,
             stopped: None,
@@ -184,7 +213,10 @@ impl Summary {
         answered_bytes: u64,
     ) {
         self.end_us = Some(end.0);
-        self.state = if stopped == Some(Stopped::Signal) { "stopped" } else { "complete" };
+        self.state = if written.left.is_empty() { "complete" } else { "stopped" };
+        let mut left = left_json(&written.left);
+        left["walked"] = state.unsettled.into();
+        self.left = Some(left);
         self.stopped_by = stopped.map(|stopped| match stopped {
             Stopped::Signal => "signal",
             Stopped::Runtime => "max_runtime",
@@ -200,12 +232,8 @@ impl Summary {
             "icmp": state.ledger.unreachable,
             "memory_bytes": answered_bytes,
         }));
-        self.rows = Some(json!({
-            "hosts": written.hosts,
-            "handshakes": written.handshakes,
-            "certificates": written.certificates,
-            "chains": written.chains,
-        }));
+        self.rows = Some(written.rows);
+        self.parts = Some(written.parts);
         self.latency_us = Some(latencies.json());
         self.account = Some((state.clone(), written));
         self.stopped = stopped;
@@ -224,9 +252,9 @@ impl Summary {
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),
                 "rows in hosts or lines heard",
-                written.hosts,
+                written.rows.hosts,
             ),
-            ("connections ended", state.ledger.ended, "rows in handshakes", written.handshakes),
+            ("connections ended", state.ledger.ended, "rows in handshakes", written.rows.handshakes),
             ("connections ended", state.ledger.ended, "outcomes", state.outcomes.total()),
         ];
         for (left, count, right, other) in pairs {
@@ -239,6 +267,10 @@ impl Summary {
     pub fn into_ended(self) -> Ended {
         Ended { stopped: self.stopped, text: self.to_string() }
     }
+}
+
+fn left_json(left: &Left) -> Value {
+    json!({ "positions": left.count(), "again": left.again.len() })
 }
 
 /// What a run on an interface runs on.
@@ -280,6 +312,10 @@ fn config_json(plan: &Plan) -> Value {
         "services": services,
         "addresses": plan.space.addresses().len(),
         "targets": plan.space.size(),
+        "targets_sha256": resume::fingerprint(&saved::write(&plan.space)),
+        "positions": [plan.positions.start, plan.positions.end],
+        "probes": plan.probes,
+        "lag_secs": plan.lag.as_secs_f64(),
         "loaded": plan.loaded.manifest,
         "targets_max": (plan.targets_max != u64::MAX).then_some(plan.targets_max),
         "seed": plan.seed,
@@ -350,8 +386,17 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "rows: {} in hosts, {} in handshakes, {} in certificates, {} in chains",
-            written.hosts, written.handshakes, written.certificates, written.chains
+            written.rows.hosts, written.rows.handshakes, written.rows.certificates, written.rows.chains
         )?;
+        if !written.left.is_empty() {
+            writeln!(
+                f,
+                "left: {} of the {} positions of the order, and {} targets whose connection did not come to its end",
+                written.left.count(),
+                self.config["positions"][1].as_u64().unwrap_or(0) - self.config["positions"][0].as_u64().unwrap_or(0),
+                written.left.again.len()
+            )?;
+        }
         self.losses(f, state)
     }
 }
@@ -361,8 +406,16 @@ impl Summary {
     pub fn announcement(&self) -> String {
         let of = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let rate = self.config["rate"].as_f64().map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.0} p/s"));
+        let what = match self.begun["positions"].as_u64().filter(|_| !self.earlier.is_empty()) {
+            Some(positions) => format!(
+                "resuming run {}: {positions} positions of the order are left, and {} targets to ask again; ",
+                self.earlier.len() + 1,
+                self.begun["again"]
+            ),
+            None => String::new(),
+        };
         format!(
-            "scanning {} addresses, {} targets, from {} ({}, {} lanes on {} queues), by {} ({}), rate {rate}, seed {}",
+            "{what}scanning {} addresses, {} targets, from {} ({}, {} lanes on {} queues), by {} ({}), rate {rate}, seed {}",
             self.config["addresses"],
             self.config["targets"],
             of(&self.link["interface"]),

@@ -18,6 +18,8 @@ pub struct Args {
 pub enum Command {
     /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
     Scan(Box<Scan>),
+    /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
+    Check(Check),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -27,7 +29,7 @@ pub enum Command {
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
-unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything.
+unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything. --resume goes on.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
 
@@ -53,6 +55,12 @@ pub struct Scan {
     /// in .csv, .json or .jsonl or -O, -f or --output-filter is given, or - for lines on standard output.
     #[arg(short = 'o', long = "output", visible_alias = "output-file", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
+
+    /// Go on with the scan of this dataset, with the options it was begun with. Options about speed, limits, interface
+    /// and blocklist may be given anew; what would change what is measured is refused. Nothing is probed twice but what
+    /// a killed run may not have finished.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub resume: Option<PathBuf>,
 
     /// Only probe, as zmap does: record who answers and make no connection. Ports are then any numbers and ranges, as
     /// in 80,8000-8010.
@@ -134,9 +142,23 @@ pub struct Scan {
     #[arg(short = 'B', long, value_name = "BPS")]
     pub bandwidth: Option<String>,
 
-    /// Probe at most so many targets, or so many percent of them as in 0.1%.
+    /// Send any /24 at most so many probes a second on average, by lowering the rate if the targets lie densely. They
+    /// come in random order, so a large scan asks little of any one network; a small one may ask much of few.
+    #[arg(long, value_name = "PPS")]
+    pub prefix_rate: Option<f64>,
+
+    /// Probe at most so many targets of all shards together, or so many percent of them as in 0.1%.
     #[arg(short = 'n', long, value_name = "N")]
     pub max_targets: Option<String>,
+
+    /// Send each target so many probes. Each further one follows --probe-lag after the one before, and only to who has
+    /// not answered; the rate counts all of them.
+    #[arg(short = 'P', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub probes: u8,
+
+    /// How many seconds lie between two probes of a target.
+    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    pub probe_lag: f64,
 
     /// Stop probing once so many targets answered.
     #[arg(short = 'N', long, value_name = "N")]
@@ -336,6 +358,15 @@ pub enum Transmit {
     /// Frames made by the kernel from 16 bytes each and redirected to the driver, or nothing: for drivers with native
     /// XDP and no zero copy; needs Linux 5.18 and a CPU's full attention while it sends.
     Live,
+}
+
+/// `starling check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 everything adds up, 1 something does not: the lines say what, 2 wrong usage.")]
+pub struct Check {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
 }
 
 /// `starling doctor`.

@@ -4,6 +4,7 @@ use super::args::{AnswerArg, OutputModule, ProbeOptions, Scan, Transmit as Trans
 use crate::app::links::Transmit;
 use crate::app::memory;
 use crate::app::noise::{self, Part};
+use crate::app::resume::Former;
 use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
@@ -36,13 +37,33 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    let words = std::env::args().skip(1).collect();
+    resolve_as(args, None, words)
+}
+
+/// The plan of a further run of `former`: `args` are its options, with what was typed now in place of some, and
+/// `words` the same as typed.
+///
+/// # Errors
+/// As [`resolve`]; also if nothing is left to do.
+pub fn resume(args: &Scan, former: Former, words: Vec<String>) -> Result<Plan> {
+    let plan = resolve_as(args, Some(former), words)?;
+    if let Some(former) = &plan.former {
+        former.ensure_open(&plan.left())?;
+    }
+    Ok(plan)
+}
+
+fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     if let Some(part) = &args.noise_part {
         return noise_part(args, part);
     }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
-        None => on_network(args, args.interface.clone()),
-        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
-        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => in_world(args, Swarm::from_seed(seed.parse()?)),
+        None => on_network(args, args.interface.clone(), former, words),
+        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, words),
+        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => {
+            in_world(args, Swarm::from_seed(seed.parse()?), former, words)
+        }
         Some((what, which)) => {
             bail!("--nic {what}:{which}: xdp:IFACE or sim:SEED is wanted, as in xdp:eth0 or sim:42")
         }
@@ -50,7 +71,7 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     ensure!(
         !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
         "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
@@ -59,7 +80,9 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         swarm.services = ports::parse(ports).context("-p")?;
     }
     let mut loaded = targets::Loaded::default();
-    if sources(args).named() {
+    if let Some(former) = &former {
+        swarm.given = Some(former.space.clone());
+    } else if sources(args).named() {
         let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
         (swarm.given, loaded) = (Some(space), from);
     } else if let Some(path) = &args.blocklist_file {
@@ -77,6 +100,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         "{} targets are too many for a simulated world: {WORLD_MAX} at most",
         space.size()
     );
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
     Ok(Plan {
         interface: None,
         gateway: None,
@@ -84,7 +108,11 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         ports: swarm.ports(),
         seed: swarm.seed,
         shard: (0, 1),
-        targets_max: u64::MAX,
+        positions: scan::positions(&space, swarm.seed, (0, 1), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
+        former: former.map(Box::new),
         space,
         loaded,
         results_max: None,
@@ -107,7 +135,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         metadata: None,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, words),
         world: Some(Box::new(swarm)),
     })
 }
@@ -128,9 +156,11 @@ pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
 fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
     let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
     let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
-    let mut plan = on_network(&args, args.interface.clone())?;
+    let words = std::env::args().skip(1).collect();
+    let mut plan = on_network(&args, args.interface.clone(), None, words)?;
     if args.max_targets.is_none() {
         plan.targets_max = NOISE_TARGETS;
+        plan.positions = scan::positions(&plan.space, plan.seed, plan.shard, plan.targets_max);
     }
     plan.metadata = Some(part.result(&plan.output));
     plan.output = part.folder(&plan.output);
@@ -138,9 +168,10 @@ fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
 }
 
 /// What goes into the manifest as it was given.
-fn described(args: &Scan) -> serde_json::Value {
+fn described(args: &Scan, words: Vec<String>) -> serde_json::Value {
     serde_json::json!({
         "command_line": std::env::args().collect::<Vec<_>>(),
+        "options": words,
         "contact": contact(args),
     })
 }
@@ -149,10 +180,16 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
-    let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
-    let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
-    let (space, loaded) = targets::load(sources(args), services)?;
+fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    let (space, mut loaded) = match &former {
+        // The lists may be gone, or have changed.
+        Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
+        None => {
+            let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
+            let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
+            targets::load(sources(args), services)?
+        }
+    };
     let lines = lines(args)?;
     let contact = contact(args);
     let public = space.addresses().minus(&AddressSet::reserved());
@@ -170,10 +207,13 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         args.shards
     );
     ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
-    let seed = match args.seed {
-        Some(seed) => seed,
-        None => scan::random()?,
+    let seed = match (&former, args.seed) {
+        (Some(former), _) => former.seed()?,
+        (None, Some(seed)) => seed,
+        (None, None) => scan::random()?,
     };
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
+    let rate = kind_rate(args, &space, &mut loaded)?;
     Ok(Plan {
         interface,
         gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
@@ -181,12 +221,16 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         ports: source_ports(&args.source_port)?,
         seed,
         shard: (args.shard, args.shards),
-        targets_max: targets_max(args.max_targets.as_deref(), &space)?,
+        positions: scan::positions(&space, seed, (args.shard, args.shards), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
         space,
+        results_max: results_max(args, former.as_ref())?,
+        former: former.map(Box::new),
         loaded,
-        results_max: args.max_results,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
-        rate: rate(args)?,
+        rate,
         cooldown: seconds("-c", args.cooldown_time)?,
         connections_max: args.max_connections.map_or_else(memory::connections, |count| count.max(1)),
         limits: Limits {
@@ -222,7 +266,7 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         metadata: args.metadata_file.clone(),
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, words),
         world: None,
     })
 }
@@ -344,6 +388,20 @@ fn rate(args: &Scan) -> Result<Option<f64>> {
     Ok((rate > 0.0).then_some(rate))
 }
 
+/// The rate at which no /24 gets more than `--prefix-rate` on average, if that is lower; says so.
+fn kind_rate(args: &Scan, space: &Space, loaded: &mut targets::Loaded) -> Result<Option<f64>> {
+    let rate = rate(args)?;
+    let Some(max) = args.prefix_rate else { return Ok(rate) };
+    ensure!(max.is_finite() && max > 0.0, "--prefix-rate {max}: a number of probes per second above 0 is wanted");
+    let kind = max * space.size() as f64 / space.densest_24().max(1) as f64;
+    if rate.is_some_and(|rate| rate <= kind) {
+        return Ok(rate);
+    }
+    let asked = rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.1} p/s"));
+    loaded.notes.push(format!("rate {kind:.1} p/s instead of {asked}: --prefix-rate {max} for any /24"));
+    Ok(Some(kind))
+}
+
 fn bandwidth(text: &str) -> Result<f64> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1e3),
@@ -355,6 +413,14 @@ fn bandwidth(text: &str) -> Result<f64> {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value * unit),
         _ => bail!("-B {text}: bits per second are wanted, as in 10M"),
     }
+}
+
+/// How many more answers are wanted.
+fn results_max(args: &Scan, former: Option<&Former>) -> Result<Option<u64>> {
+    let Some(max) = args.max_results else { return Ok(None) };
+    let found = former.map_or(0, Former::answers);
+    ensure!(former.is_none() || found < max, "-N {max}: {found} targets have answered. Next step: a larger -N");
+    Ok(Some(max - found.min(max)))
 }
 
 fn targets_max(text: Option<&str>, space: &Space) -> Result<u64> {
@@ -378,7 +444,7 @@ mod tests {
         let words = ["starling", "scan"].into_iter().chain(line.split_whitespace());
         match Args::try_parse_from(words).map_err(|error| error.to_string())?.command {
             Command::Scan(args) => resolve(&args).map_err(|error| format!("{error:#}")),
-            Command::Doctor(_) => Err("not a scan".into()),
+            _ => Err("not a scan".into()),
         }
     }
 
@@ -427,6 +493,32 @@ mod tests {
         assert_eq!(of("--tx zerocopy --sender-threads 3"), Ok((Transmit::ZeroCopy, Some(3))));
         assert_eq!(of("--bind copy --lanes 1"), Ok((Transmit::Copy, Some(1))));
         assert!(of("--tx fast").is_err());
+    }
+
+    #[test]
+    fn shards_share_the_limit_of_targets_as_zmaps_do() {
+        let part = |more: &str| {
+            let plan = plan(&format!("-p smtp -o x -e 1 {more} 198.18.0.0/22")).expect("well-formed");
+            plan.permutation().walk(plan.positions).collect::<Vec<_>>()
+        };
+        let shards: Vec<usize> =
+            (0..3).map(|shard| part(&format!("-n 100 --shards 3 --shard {shard}")).len()).collect();
+        assert_eq!(shards, [34, 33, 33]);
+        assert_eq!(part("-n 100"), part("")[..100]);
+        assert_eq!((part("-n 50%").len(), part("-n 5000").len(), part("-n 0").len()), (512, 1_024, 0));
+    }
+
+    #[test]
+    fn a_network_gets_no_more_than_its_share_and_the_note_says_so() {
+        let rate = |more: &str| {
+            let plan = plan(&format!("-p smtp,imap -o x {more}")).expect("well-formed");
+            (plan.rate, plan.loaded.notes.len())
+        };
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/22"), (Some(20.0), 1), "four networks");
+        assert_eq!(rate("--prefix-rate 5 -r 0 198.18.0.0/24"), (Some(5.0), 1));
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/25 198.18.1.0/24"), (Some(7.5), 1));
+        assert_eq!(rate("--prefix-rate 5 -r 12 198.18.0.0/22"), (Some(12.0), 0));
+        assert!(plan("-p smtp -o x --prefix-rate 0 198.18.0.1").is_err_and(|e| e.contains("--prefix-rate 0")));
     }
 
     #[test]

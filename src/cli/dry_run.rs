@@ -3,7 +3,6 @@
 use super::args::Format;
 use crate::app::scan::Plan;
 use crate::targets::Target;
-use crate::targets::permute::Permutation;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -16,13 +15,13 @@ const BATCH: usize = 1 << 16;
 pub(super) fn print(plan: &Plan, format: Format) -> io::Result<()> {
     // Not `stdout()`: it looks for the end of the last line in whatever it is given.
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let permutation = Permutation::new(plan.space.size(), plan.seed);
-    let (shard, shards) = plan.shard;
-    let most = usize::try_from(plan.targets_max).unwrap_or(usize::MAX);
-    let walk = permutation.walk(permutation.part(shard, shards)).take(most);
+    let (left, permutation) = (plan.left(), plan.permutation());
+    let again = left.again.into_iter().map(|(address, port)| Target { address, port });
+    let walk = left.positions.into_iter().flat_map(|positions| permutation.walk(positions));
+    let targets = again.chain(walk.map(|index| plan.space.target(index)));
     let mut bytes = Vec::with_capacity(BATCH * 24);
-    for (count, index) in (1..).zip(walk) {
-        append(&mut bytes, plan.space.target(index), format);
+    for (count, target) in (1..).zip(targets) {
+        append(&mut bytes, target, format);
         if count % BATCH == 0 {
             out.write_all(&bytes)?;
             bytes.clear();

@@ -3,8 +3,9 @@
 pub mod args;
 pub mod config;
 mod dry_run;
+mod resume;
 
-use crate::app::{doctor, noise, scan};
+use crate::app::{check, doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -41,6 +42,13 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Scan(args) => scan(&args),
+        Command::Check(args) => match check::check(&args.dataset) {
+            Ok(report) => {
+                print!("{report}");
+                if report.adds_up() { Exit::Done } else { Exit::Fatal }
+            }
+            Err(error) => complain(&error, Exit::Fatal),
+        },
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
             print!("{report}");
@@ -56,7 +64,11 @@ fn scan(args: &args::Scan) -> Exit {
     if args.noise && args.noise_part.is_none() {
         return noise(args);
     }
-    let plan = match config::resolve(args) {
+    let plan = match &args.resume {
+        Some(folder) => resume::resume(folder, &std::env::args_os().skip(1).collect::<Vec<_>>()),
+        None => config::resolve(args),
+    };
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };

@@ -9,14 +9,17 @@ use super::answered::Answered;
 use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
+use super::sweep::{Step, Sweep};
 use super::turns::{Claims, Turn, Turns};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
+use crate::record::answer::Kind;
+use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
 use crate::session::Context;
 use crate::targets::cidr::AddressSet;
-use crate::targets::permute::{Permutation, Walk};
+use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
 use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
@@ -32,9 +35,10 @@ use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
-
-/// Blocked targets that are passed over at a time, so that receiving never waits long.
-const SKIPS_MAX: u32 = 4_096;
+/// Targets that may be passed over before somebody else has his turn.
+const PASSED_MAX: usize = 1_024;
+/// How often a lane says how far it is.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -43,10 +47,14 @@ pub struct Config {
     pub space: Arc<Space>,
     /// Their order.
     pub permutation: Permutation,
-    /// This lane's positions in that order.
-    pub positions: std::ops::Range<u64>,
-    /// At most this many targets.
-    pub targets_max: u64,
+    /// Number of this lane.
+    pub lane: usize,
+    /// What it is to do: positions in that order, and targets to probe again.
+    pub left: Left,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
     /// Secret of the run.
     pub key: Key,
     /// Our address.
@@ -98,8 +106,10 @@ enum Phase {
 pub struct Engine {
     config: Config,
     context: Context,
-    walk: Walk,
-    targets_left: u64,
+    sweep: Sweep,
+    checkpoint_at: Instant,
+    /// Targets whose connections were interrupted.
+    abandoned: Vec<Pair>,
     /// What is blocked since the blocklist was read again.
     blocked: Option<Arc<AddressSet>>,
     template: Template,
@@ -125,10 +135,10 @@ pub struct Engine {
 impl Engine {
     /// An engine that begins at `now`.
     pub fn new(config: Config, context: Context, now: Instant) -> Self {
-        let walk = config.permutation.walk(config.positions.clone());
         Self {
-            walk,
-            targets_left: config.targets_max,
+            sweep: Sweep::new(config.permutation, config.left.clone(), config.probes, config.lag),
+            checkpoint_at: now + CHECKPOINT_EVERY,
+            abandoned: Vec::new(),
             blocked: None,
             template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             pace: Pace::new(config.rate, now),
@@ -189,6 +199,7 @@ impl Engine {
             self.take_turn(now, turn);
         }
         self.govern(now);
+        self.note(now);
     }
 
     /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
@@ -248,6 +259,10 @@ impl Engine {
 
     /// Stops probing and resets what is open, and what waits to be.
     pub fn interrupt(&mut self) {
+        if self.phase == Phase::Interrupted {
+            return;
+        }
+        self.abandoned = self.open_targets();
         self.phase = Phase::Interrupted;
         self.asks.clear();
         for waiting in self.turns.give_up(|_| true) {
@@ -290,15 +305,59 @@ impl Engine {
         self.phase == Phase::Sweeping
     }
 
+    /// How many probes a target gets.
+    pub fn probes(&self) -> u8 {
+        self.config.probes
+    }
+
     /// How far the sweep is: from 0 to 1.
     pub fn progress(&self) -> f64 {
         if self.phase != Phase::Sweeping {
             return 1.0;
         }
-        let share = (self.config.positions.end - self.config.positions.start).max(1);
-        let walked = (share - self.walk.remaining()) as f64 / share as f64;
-        let budget = (self.config.targets_max - self.targets_left) as f64 / self.config.targets_max.max(1) as f64;
-        walked.max(budget)
+        self.sweep.progress()
+    }
+
+    /// How far the lane is at `now`. It covers the facts given so far; take it for the last time when all is done.
+    pub fn checkpoint(&mut self, now: Instant) -> Checkpoint {
+        self.settle(now);
+        let mut left = self.sweep.left();
+        left.again.extend(self.open_targets());
+        left.again.extend(&self.abandoned);
+        let mut account = self.ledger.named();
+        account.extend([("open", self.open()), ("waiting", self.waiting())]);
+        Checkpoint { lane: self.config.lane, left, account }
+    }
+
+    /// Positions that were walked and are still left, because answers to their probes were due.
+    pub fn unsettled(&self) -> u64 {
+        self.sweep.unsettled()
+    }
+
+    /// The targets that answered and have no row yet.
+    fn open_targets(&self) -> Vec<Pair> {
+        let open = self.table.entries().map(|conversation| conversation.tuple);
+        open.chain(self.turns.tuples()).map(|tuple| (tuple.remote, tuple.remote_port)).collect()
+    }
+
+    /// Keeps account of what is settled.
+    fn settle(&mut self, now: Instant) {
+        match self.phase {
+            // Answers are no longer taken.
+            Phase::Interrupted => {}
+            Phase::Cooldown { until } if now >= until => self.sweep.settle(),
+            _ => self.sweep.note(now, self.config.cooldown),
+        }
+    }
+
+    /// Says every so often how far the lane is.
+    fn note(&mut self, now: Instant) {
+        self.settle(now);
+        if now >= self.checkpoint_at && self.phase != Phase::Interrupted {
+            self.checkpoint_at = now + CHECKPOINT_EVERY;
+            let checkpoint = self.checkpoint(now);
+            self.facts.push(Fact::Checkpoint(Box::new(checkpoint)));
+        }
     }
 
     /// Whether all is done: no probe to send, no answer awaited, no connection open, nobody waiting for a turn.
@@ -368,7 +427,7 @@ impl Engine {
     /// When something is due next, at the latest.
     pub fn next_timeout(&self, now: Instant) -> Instant {
         let probe = match self.phase {
-            Phase::Sweeping if self.hold().is_none() => self.pace.next(),
+            Phase::Sweeping if self.hold().is_none() => self.pace.next().max(self.sweep.due()),
             Phase::Cooldown { until } if until > now => until,
             _ => Instant::FAR_FUTURE,
         };
@@ -557,40 +616,63 @@ impl Engine {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
-        if self.targets_left == 0 {
-            self.stop(now);
-            return None;
-        }
         if !self.pace.take(now) {
             return None;
         }
-        let target = self.next_target(now)?;
-        self.ledger.probes += 1;
-        Some(self.facts_of(target))
+        let probe = self.next_target(now);
+        match probe {
+            Some((target, number)) => {
+                self.ledger.probes += 1;
+                Some(self.facts_of(target, number))
+            }
+            None => {
+                self.pace.give_back();
+                None
+            }
+        }
     }
 
-    /// The next target that is not blocked; `None` at the end of the sweep, and after many that are.
-    fn next_target(&mut self, now: Instant) -> Option<Target> {
-        for _ in 0..SKIPS_MAX {
-            let index = if self.targets_left == 0 { None } else { self.walk.next() };
-            let Some(index) = index else {
-                self.stop(now);
-                return None;
+    /// The next target to probe, and for which time.
+    fn next_target(&mut self, now: Instant) -> Option<(Target, u8)> {
+        for _ in 0..PASSED_MAX {
+            let (target, number) = match self.sweep.next(now) {
+                Step::Index { index, number: 0, empty } => {
+                    self.ledger.walked += 1;
+                    self.ledger.empty += empty;
+                    (self.config.space.target(index), 0)
+                }
+                Step::Again { target: (address, port), number: 0 } => {
+                    self.ledger.resumed += 1;
+                    (Target { address, port }, 0)
+                }
+                Step::Index { index, number, .. } => {
+                    self.ledger.repeats += 1;
+                    (self.config.space.target(index), number)
+                }
+                Step::Again { target: (address, port), number } => {
+                    self.ledger.repeats += 1;
+                    (Target { address, port }, number)
+                }
+                Step::Wait(_) => return None,
+                Step::Over => {
+                    self.stop(now);
+                    return None;
+                }
             };
-            self.targets_left -= 1;
-            self.ledger.walked += 1;
-            let target = self.config.space.target(index);
-            if !self.is_blocked(target.address) {
-                return Some(target);
+            if self.is_blocked(target.address) {
+                self.ledger.blocked_since += 1;
+            } else if number > 0 && self.config.answered.contains(target, Kind::SynAck) {
+                self.ledger.spared += 1;
+            } else {
+                return Some((target, number));
             }
-            self.ledger.blocked_since += 1;
         }
         None
     }
 
-    fn facts_of(&self, target: Target) -> Facts {
+    fn facts_of(&self, target: Target, number: u8) -> Facts {
         let Target { address, port } = target;
-        let source_port = self.config.ports.pick(self.config.key, address, port, 0);
+        let source_port = self.config.ports.pick(self.config.key, address, port, number);
         self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
     }
 

@@ -6,8 +6,16 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
-        /// Targets whose turn came.
+        /// Targets taken from the order, each for the first time in this run.
         walked,
+        /// Positions of the order that stand for no target, passed on the way.
+        empty,
+        /// Targets that an earlier run of the dataset had left open.
+        resumed,
+        /// Targets taken again, where each is probed more than once.
+        repeats,
+        /// Of those, the ones that were not probed again because they had answered.
+        spared,
         /// Probes handed to the link.
         probes,
         /// Targets not probed because the blocklist, read again since the start, has them.
@@ -62,10 +70,15 @@ counters! {
 }
 
 impl Ledger {
-    /// The first equation that does not hold, with `open` connections still in the table and `waiting` answers
-    /// waiting for their turn.
-    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
-        let sums = [
+    /// The equations that hold at any moment, with `open` connections in the table and `waiting` answers waiting for
+    /// their turn: in words, and both sides as numbers.
+    pub fn sums(&self, open: u64, waiting: u64) -> [(&'static str, u64, u64); 4] {
+        [
+            (
+                "walked + resumed + repeats = probes + spared + blocked_since",
+                self.walked + self.resumed + self.repeats,
+                self.probes + self.spared + self.blocked_since,
+            ),
             (
                 "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \
                  + unreachable + duplicates + no_room + blocked_answers",
@@ -84,15 +97,18 @@ impl Ledger {
                     + self.no_room
                     + self.blocked_answers,
             ),
-            ("walked = probes + blocked_since", self.walked, self.probes + self.blocked_since),
             (
                 "answers = not_opened + opened + turns_lost + waiting",
                 self.answers,
                 self.not_opened + self.opened + self.turns_lost + waiting,
             ),
             ("opened = ended + open", self.opened, self.ended + open),
-        ];
-        match sums.iter().find(|(_, left, right)| left != right) {
+        ]
+    }
+
+    /// The first of the [`Ledger::sums`] that does not hold.
+    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
+        match self.sums(open, waiting).iter().find(|(_, left, right)| left != right) {
             Some((equation, left, right)) => Err(format!("{equation}: {left} is not {right}")),
             None => Ok(()),
         }

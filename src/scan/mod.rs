@@ -9,4 +9,5 @@ pub mod conversation;
 pub mod engine;
 pub mod ledger;
 pub mod pace;
+mod sweep;
 pub mod turns;

@@ -272,6 +272,11 @@ impl Turns {
         true
     }
 
+    /// All that wait.
+    pub(super) fn tuples(&self) -> impl Iterator<Item = Tuple> {
+        self.queues.values().flat_map(|queue| queue.waiting.iter().map(|waiting| waiting.tuple))
+    }
+
     /// Whether an answer on `tuple` waits.
     pub(super) fn waits(&self, tuple: &Tuple) -> bool {
         let queue = self.queues.get(&tuple.remote);

@@ -28,12 +28,11 @@ use crate::base::{Duration, Instant};
 use crate::nic::contract::Reason;
 use crate::record::Fact;
 use crate::record::row::Handshake;
-use crate::scan::engine::Engine;
-use crate::targets::Space;
+use crate::scan::engine::{Config, Engine};
 use crate::targets::cidr::AddressSet;
 use crate::targets::ports::{Family, Security};
 use crate::wire::{Segment, flags, parse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -85,7 +84,11 @@ struct Flow {
 /// Watches one world.
 #[derive(Debug)]
 pub struct Checker {
-    space: Space,
+    /// What is to be probed, and how often.
+    planned: BTreeSet<(u32, u16)>,
+    probes_each: u64,
+    /// Some were left open by an earlier run, and may be in the order again.
+    resumed: bool,
     rate: Option<f64>,
     bucket: f64,
     bucket_at: Instant,
@@ -93,8 +96,8 @@ pub struct Checker {
     total: Duration,
     probes: BTreeMap<(u32, u16), u64>,
     flows: BTreeMap<Key, Flow>,
-    /// When each was opened, and how often.
-    hosts: BTreeMap<(u32, u16), (Instant, u64)>,
+    /// When each was opened, how often, and to which port of ours.
+    hosts: BTreeMap<(u32, u16), (Instant, u64, u16)>,
     handshakes: BTreeMap<(u32, u16), Vec<Row>>,
     frames_out: u64,
     frames_in: u64,
@@ -107,9 +110,14 @@ pub struct Checker {
 
 impl Checker {
     /// Watches over the world of `swarm`.
-    pub fn new(swarm: &Swarm) -> Self {
+    pub fn new(swarm: &Swarm, config: &Config) -> Self {
+        let space = swarm.space();
+        let walks = config.left.positions.iter().map(|range| config.permutation.walk(range.clone()));
+        let targets = walks.flatten().map(|index| space.target(index)).map(|target| (target.address, target.port));
         Self {
-            space: swarm.space(),
+            planned: targets.chain(config.left.again.iter().copied()).collect(),
+            probes_each: config.probes.into(),
+            resumed: !config.left.again.is_empty(),
             rate: swarm.rate,
             bucket: 0.0,
             bucket_at: Instant::ZERO,
@@ -159,8 +167,7 @@ impl Checker {
         };
         let target = (segment.destination, segment.destination_port);
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
-        let planned = self.space.contains(target.0, target.1);
-        if !planned || segment.source != SOURCE {
+        if !self.planned.contains(&target) || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
         }
         if self.blocked.contains(target.0) && !segment.has(flags::RST) {
@@ -170,8 +177,9 @@ impl Checker {
         if syn {
             self.probe(now, target, &name);
         }
+        let each = self.each();
         let flow = self.flows.entry((target.0, target.1, segment.source_port)).or_default();
-        if syn && flow.answered.is_none() && self.probes.get(&target).is_some_and(|count| *count > 1) {
+        if syn && flow.answered.is_none() && self.probes.get(&target).is_some_and(|count| *count > each) {
             self.violations.push(format!("{name} was probed again without having answered"));
         }
         flow.talking = !syn && !segment.has(flags::RST);
@@ -185,10 +193,11 @@ impl Checker {
     }
 
     fn probe(&mut self, now: Instant, target: (u32, u16), name: &str) {
+        let each = self.each();
         let count = self.probes.entry(target).or_default();
         *count += 1;
         // Who answered and had to wait for his turn may be asked again, three times.
-        if *count > 4 {
+        if *count > each + 3 {
             let count = *count;
             self.violation(now, format!("{name} was probed {count} times"));
         }
@@ -201,6 +210,11 @@ impl Checker {
             let held = self.bucket;
             self.violation(now, format!("{held:.1} probes too close together for {rate:.1} a second"));
         }
+    }
+
+    /// How often a target may be probed without having answered.
+    fn each(&self) -> u64 {
+        self.probes_each * if self.resumed { 2 } else { 1 }
     }
 
     fn segment_sent(&mut self, now: Instant, flow: &Flow, segment: &Segment<'_>, name: &str) {
@@ -256,7 +270,7 @@ impl Checker {
     pub fn fact(&mut self, now: Instant, fact: &Fact) {
         match fact {
             Fact::Host(row) => {
-                let (_, count) = self.hosts.entry((row.ip, row.port)).or_insert((now, 0));
+                let (_, count, _) = self.hosts.entry((row.ip, row.port)).or_insert((now, 0, row.source_port));
                 *count += 1;
                 if *count > 1 {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
@@ -271,6 +285,7 @@ impl Checker {
                 }
                 self.handshakes.entry((row.ip, row.port)).or_default().push(((**row).clone(), chain.clone()));
             }
+            Fact::Checkpoint(_) => {}
         }
     }
 
@@ -305,12 +320,10 @@ impl Checker {
     }
 
     fn every_target_probed(&mut self, now: Instant) {
-        for index in 0..self.space.size() {
-            let target = self.space.target(index);
-            let excused = self.excused.contains(target.address);
-            if !excused && !self.probes.contains_key(&(target.address, target.port)) {
-                self.violation(now, format!("{}:{} was never probed", Ipv4Addr::from(target.address), target.port));
-            }
+        let missed =
+            self.planned.iter().filter(|target| !self.excused.contains(target.0) && !self.probes.contains_key(target));
+        for (address, port) in missed.copied().collect::<Vec<_>>() {
+            self.violation(now, format!("{}:{port} was never probed", Ipv4Addr::from(address)));
         }
     }
 
@@ -328,7 +341,6 @@ impl Checker {
             ("frames arrived = verdicts", self.frames_in, judged),
             ("frames let up = frames taken + waiting", raised, counters.rx_frames + nic.waiting() as u64),
             ("frames taken = the ledger's", counters.rx_frames, ledger.frames),
-            ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes),
             ("SYNs = the ledger's", self.probes.values().sum(), ledger.probes + ledger.asked_again),
             (
                 "answers without a connection = the ledger's",
@@ -336,7 +348,8 @@ impl Checker {
                 ledger.turns_lost,
             ),
         ];
-        for (equation, left, right) in equations {
+        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.walked);
+        for (equation, left, right) in equations.into_iter().chain((!self.resumed).then_some(targets)) {
             if left != right {
                 self.violation(now, format!("{equation}: {left} is not {right}"));
             }
@@ -348,11 +361,16 @@ impl Checker {
         }
     }
 
+    /// Whether this is the flow that the target's rows are about: the answer to another probe changes nothing.
+    fn counts(&self, (address, port, ours): &Key) -> bool {
+        self.hosts.get(&(*address, *port)).is_none_or(|(_, _, source_port)| source_port == ours)
+    }
+
     fn every_answer_has_its_rows(&mut self, now: Instant, engine: &Engine, hosts: &Hosts) {
         // An answer that the full table turned away comes again, perhaps too late.
         let lenient = engine.ledger().no_room > 0;
         let mut found = Vec::new();
-        for ((address, port, _), flow) in &self.flows {
+        for ((address, port, _), flow) in self.flows.iter().filter(|(key, _)| self.counts(key)) {
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             let host = self.hosts.contains_key(&(*address, *port));
             let rows = self.handshakes.get(&(*address, *port)).map_or(0, Vec::len);
@@ -395,12 +413,12 @@ impl Checker {
 
     fn rows_are_right(&mut self, now: Instant, swarm: &Swarm, hosts: &Hosts) {
         let mut found = Vec::new();
-        for ((address, port, _), flow) in &self.flows {
+        for ((address, port, _), flow) in self.flows.iter().filter(|(key, _)| self.counts(key)) {
             let host = hosts.get(address).and_then(Option::as_ref);
             let service = host.and_then(|host| host.service(*port));
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             // Answers that the full table turned away are repeated with less and less patience.
-            let opened = self.hosts.get(&(*address, *port)).map_or(now, |(at, _)| *at);
+            let opened = self.hosts.get(&(*address, *port)).map_or(now, |(at, ..)| *at);
             let waited = flow.answered.is_some_and(|answered| opened - answered > PATIENCE);
             let harmed = flow.harmed > 0 || waited;
             for (row, chain) in self.handshakes.get(&(*address, *port)).into_iter().flatten() {

@@ -9,6 +9,7 @@ use super::random::Random;
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, UtcMicros};
+use crate::record::checkpoint::Left;
 use crate::scan::conversation::Limits;
 use crate::scan::engine::{Answers, Config};
 use crate::targets::Space;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 pub const SOURCE: u32 = 0x0a4d_0002;
 /// First address of every world's targets: 198.18.0.0.
 const NET: u32 = 0xc612_0000;
+/// Half of the secret of a world's first run.
+pub const SECRET: u64 = 0x5eed;
 /// Ethernet addresses: ours and the gateway's.
 pub const LINK: Link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
 /// When every world begins: 2026-01-01, so that a seed's dataset is the same each time.
@@ -132,10 +135,12 @@ impl Swarm {
         let space = Arc::new(self.space());
         let permutation = Permutation::new(space.size(), self.seed);
         Config {
-            positions: 0..permutation.positions(),
+            lane: 0,
+            left: Left::of(0..permutation.positions()),
+            probes: 1,
+            lag: Duration::ZERO,
             space,
             permutation,
-            targets_max: u64::MAX,
             key: self.key(),
             source: SOURCE,
             ports: self.ports(),
@@ -159,7 +164,7 @@ impl Swarm {
 
     /// The secret of the run.
     pub fn key(&self) -> Key {
-        Key([self.seed, 0x5eed])
+        Key([self.seed, SECRET])
     }
 
     /// Our ports.

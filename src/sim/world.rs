@@ -10,7 +10,7 @@ use crate::dialogue::Identity;
 use crate::lane::step;
 use crate::nic::contract;
 use crate::record::Fact;
-use crate::scan::engine::Engine;
+use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
 use crate::targets::cidr::AddressSet;
 use crate::tls;
@@ -57,6 +57,8 @@ pub struct World {
     checker: Checker,
     facts: Vec<Fact>,
     targets: u64,
+    /// What several probes a target add to the sweep.
+    sweeping: Duration,
     swept: Option<Instant>,
     over: bool,
 }
@@ -68,7 +70,18 @@ impl World {
     /// If TLS does not start.
     pub fn new(swarm: Swarm, verbose: bool) -> Result<Self, rustls::Error> {
         let config = swarm.config();
+        Self::of(swarm, config, verbose)
+    }
+
+    /// The world of `swarm` with an engine that is told `config`: the swarm's own, but for how and in which run its
+    /// targets are swept.
+    ///
+    /// # Errors
+    /// If TLS does not start.
+    pub fn of(swarm: Swarm, config: Config, verbose: bool) -> Result<Self, rustls::Error> {
         let (ports, targets) = (config.ports, config.space.size());
+        let sweeping = config.lag * config.probes.into();
+        let checker = Checker::new(&swarm, &config);
         let verdict = contract::Config::new(config.key, SOURCE, ports.first, ports.last);
         let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)), contact: None };
         let context = Context::new(tls::Client::new()?, identity).with_names(Arc::clone(config.space.names()));
@@ -85,7 +98,8 @@ impl World {
             hosts: BTreeMap::new(),
             timers: BTreeMap::new(),
             trace: Trace::new(verbose),
-            checker: Checker::new(&swarm),
+            checker,
+            sweeping,
             facts: Vec::new(),
             targets,
             swept: None,
@@ -282,6 +296,7 @@ impl World {
         }
         if self.engine.finished(self.now) {
             self.over = true;
+            self.facts.push(Fact::Checkpoint(Box::new(self.engine.checkpoint(self.now))));
             let links = (&self.up, &self.down);
             self.checker.ended(self.now, &self.swarm, &self.engine, &self.nic, links, &self.hosts);
         } else if let Some(text) = self.late() {
@@ -310,7 +325,8 @@ impl World {
             }
             None => {
                 let sending = Duration::from_secs_f64(self.swarm.rate.map_or(0.0, |rate| targets as f64 / rate));
-                (self.now > Instant::ZERO + sending * 2 + talking).then_some("the sweep does not end")
+                (self.now > Instant::ZERO + sending * 2 * self.engine.probes().into() + self.sweeping + talking)
+                    .then_some("the sweep does not end")
             }
         }
     }

@@ -17,10 +17,20 @@ pub struct Names {
     lengths: u64,
 }
 
-/// Any port.
-const ANY: u16 = 0;
-
 impl Names {
+    /// Any port.
+    pub(super) const ANY: u16 = 0;
+
+    /// All of them: first address and length of the prefix, port, name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u8, u16, &str)> {
+        self.keys.iter().zip(&self.offsets).filter_map(|(key, offset)| {
+            let text = &self.texts[*offset as usize..];
+            let name = std::str::from_utf8(&text[1..=usize::from(text[0])]).ok()?;
+            #[expect(clippy::cast_possible_truncation, reason = "the parts of a key")]
+            Some(((key >> 24) as u32, (key >> 16) as u8, *key as u16, name))
+        })
+    }
+
     /// The name of the server at `address` and `port`.
     pub fn get(&self, address: u32, port: u16) -> Option<&str> {
         let mut lengths = self.lengths;
@@ -30,7 +40,7 @@ impl Names {
             lengths &= !(1 << length);
             let first = around(address, length).0;
             let found =
-                [port, ANY].into_iter().find_map(|port| self.keys.binary_search(&key(first, length, port)).ok());
+                [port, Self::ANY].into_iter().find_map(|port| self.keys.binary_search(&key(first, length, port)).ok());
             if let Some(at) = found {
                 let text = &self.texts[self.offsets[at] as usize..];
                 return std::str::from_utf8(&text[1..=usize::from(text[0])]).ok();
@@ -71,7 +81,7 @@ impl Builder {
         };
         #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
         let prefix_length = (range.0 ^ range.1).leading_zeros() as u8;
-        self.entries.push((key(range.0, prefix_length, port.unwrap_or(ANY)), offset));
+        self.entries.push((key(range.0, prefix_length, port.unwrap_or(Names::ANY)), offset));
         self.texts.push(length);
         self.texts.extend_from_slice(name.as_bytes());
         true

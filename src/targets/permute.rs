@@ -13,6 +13,9 @@ use crate::base::keyed::Key;
 /// Largest space: 2^48, all addresses x all ports.
 pub const MAX_SIZE: u64 = 1 << 48;
 
+/// Targets up to which [`Permutation::first`] is exact.
+pub const COUNTED_MAX: u64 = 1 << 32;
+
 /// A fixed random order of `0..size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permutation {
@@ -55,6 +58,23 @@ impl Permutation {
         assert!(index < count, "parts are numbered from 0");
         let edge = |i: u64| low_u64(u128::from(self.positions()) * u128::from(i) / u128::from(count));
         edge(index)..edge(index + 1)
+    }
+
+    /// The positions of the first `targets` targets of `positions`. They are walked to count them; beyond
+    /// [`COUNTED_MAX`] that would take too long, and `targets` positions are taken, a few of which may be empty.
+    pub fn first(&self, positions: std::ops::Range<u64>, targets: u64) -> std::ops::Range<u64> {
+        let mut end = positions.start.saturating_add(targets);
+        if end >= positions.end {
+            return positions;
+        }
+        if targets <= COUNTED_MAX {
+            let mut walk = self.walk(positions.clone());
+            for _ in 0..targets {
+                walk.next();
+            }
+            end = walk.position();
+        }
+        positions.start..end
     }
 
     /// Walks `positions` of the order.
@@ -319,5 +339,23 @@ mod tests {
         fn parts_are_disjoint_and_complete(size in 1u64..3_000, seed: u64, parts in 1u64..50) {
             assert_bijection(size, seed, parts);
         }
+    }
+
+    #[test]
+    fn the_first_targets_are_as_many_as_asked_for() {
+        for size in [1, 2, 5, 24, 100, 1_000] {
+            let order = Permutation::new(size, 9);
+            for count in 0..=size + 3 {
+                for shard in [0..order.positions(), order.part(1, 3)] {
+                    let first = order.first(shard.clone(), count);
+                    let all: Vec<u64> = order.walk(shard.clone()).collect();
+                    let expected = &all[..all.len().min(usize::try_from(count).expect("small"))];
+                    assert_eq!(order.walk(first.clone()).collect::<Vec<_>>(), expected);
+                    assert!(first.start == shard.start && first.end <= shard.end);
+                }
+            }
+        }
+        let huge = Permutation::new(MAX_SIZE, 9);
+        assert_eq!(huge.first(7..1 << 47, COUNTED_MAX + 1), 7..COUNTED_MAX + 8);
     }
 }

@@ -21,10 +21,12 @@ pub(super) fn config_on(ports: &[(u16, Protocol)], addresses: u32, rate: Option<
     let space = Space::new(set, services);
     let permutation = Permutation::new(space.size(), 7);
     Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: Key([1, 2]),
         source: US,
         ports: PortRange { first: 61_000, last: 61_999 },
@@ -276,7 +278,7 @@ impl World {
     pub(super) fn rows(&self) -> Vec<&crate::record::row::Handshake> {
         let rows = self.facts.iter().filter_map(|fact| match fact {
             Fact::Handshake(row, _) => Some(&**row),
-            Fact::Host(_) | Fact::Answer(_) => None,
+            Fact::Host(_) | Fact::Answer(_) | Fact::Checkpoint(_) => None,
         });
         rows.collect()
     }
