@@ -103,14 +103,7 @@ impl Session {
             greeted_at: Instant::FAR_FUTURE,
         };
         if start == Start::InsideTls {
-            // Where TLS comes first only its hello can say what is spoken; after an upgrade everybody knows.
-            let alpn = match protocol.family() {
-                Family::Silent => tls::Alpn::Web,
-                Family::XmppClient => tls::Alpn::XmppClient,
-                Family::XmppServer => tls::Alpn::XmppServer,
-                _ => tls::Alpn::None,
-            };
-            session.start_tls(context, now, alpn, out);
+            session.start_tls(context, now, alpn(protocol), out);
         }
         session.converse(context, now, out);
         session
@@ -243,6 +236,7 @@ impl Session {
         let stage = self.stage();
         match cause {
             Cause::Interrupted => return (Outcome::Interrupted, Some("the run was stopped")),
+            Cause::Blocked => return (Outcome::Blocked, Some("the address was blocked in mid-run")),
             Cause::Silent => return (Outcome::SilentAfterSynack, None),
             Cause::TooMuchData => return (Outcome::TooMuchData, reason(cause)),
             Cause::TooManySegments => return (Outcome::TooManySegments, reason(cause)),
@@ -351,6 +345,16 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+/// What is offered in ALPN where `protocol` is spoken. After an upgrade everybody knows what follows.
+pub const fn alpn(protocol: Protocol) -> tls::Alpn {
+    match (protocol.security(), protocol.family()) {
+        (Security::Direct, Family::Silent) => tls::Alpn::Web,
+        (Security::Direct, Family::XmppClient) => tls::Alpn::XmppClient,
+        (Security::Direct, Family::XmppServer) => tls::Alpn::XmppServer,
+        _ => tls::Alpn::None,
     }
 }
 

@@ -127,7 +127,10 @@ fn captures(folder: &Path, report: &mut Report) {
         if row["starttls_offered"].is_boolean() {
             report.fact(&name, "what breaks the protocol", &format!("{:?}", found.violation), "None");
         }
-        if let Some(offered) = row["starttls_offered"].as_bool() {
+        let offered = row["starttls_offered"].as_bool();
+        if offered == Some(false) && found.upgrade.offered.is_none() {
+            println!("{name}: the list has no end, so that STARTTLS is not in it stays open");
+        } else if let Some(offered) = offered {
             report.fact(
                 &name,
                 "STARTTLS offered",

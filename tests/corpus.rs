@@ -117,6 +117,7 @@ replays! {
     managesieve: 5_000,
     pop3: 5_000,
     smtp: 5_000,
+    targets: 20_000,
     tls: 3_000,
     xmpp: 5_000,
 }

@@ -13,6 +13,7 @@ pub mod filter;
 pub mod frame;
 mod input;
 mod lines;
+pub mod targets;
 pub mod tls;
 
 /// A target's body.
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("managesieve", dialogues::managesieve),
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
+    ("targets", targets::run),
     ("tls", tls::run),
     ("xmpp", dialogues::xmpp),
 ];

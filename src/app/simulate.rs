@@ -3,9 +3,11 @@
 
 use crate::app::lane::Snapshot;
 use crate::app::privileges;
+use crate::app::reload::Reload;
 use crate::app::scan::{Plan, Signals, Stopped};
 use crate::app::status::Status;
 use crate::app::summary::{Ended, Latencies, Summary};
+use crate::app::targets;
 use crate::base::Instant;
 use crate::base::keyed::Key;
 use crate::nic::FrameIo;
@@ -39,7 +41,8 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let mut world = World::of(swarm.clone(), config, false).map_err(no_tls)?;
     let dataset = plan.dataset(world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
-    let privileges = privileges::give_up(Some(dataset.root()))?;
+    targets::write_announced(&dataset, &plan.loaded.announced, world.utc())?;
+    let privileges = privileges::give_up(Some(dataset.root()), plan.loaded.blocklist.as_deref())?;
     let signals = Signals::install()?;
     let mut summary = Summary::new(plan, dataset.run(), &left, link, &tls, privileges, world.utc());
     let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
@@ -50,12 +53,19 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let mut status = Status::new(plan.quiet, plan.rate.is_some());
     let mut shown = Duration::ZERO;
     let mut obeyed = 0;
+    if let Some(list) = plan.former.as_ref().and_then(|former| former.blocked.clone()) {
+        world.block(list);
+    }
+    let mut reload = Reload::new(plan.loaded.blocklist.clone());
     while world.advance() {
         write(&mut world, &mut writer, &mut latencies)?;
         let elapsed = world.now() - Instant::ZERO;
         if elapsed >= shown + STATUS_EVERY {
             shown = elapsed;
             status.update(elapsed, &snapshot(&world));
+        }
+        if let Some(list) = reload.list(signals.reloads()) {
+            world.block(list);
         }
         let received = signals.received();
         if received > obeyed {

@@ -1,6 +1,7 @@
 //! Where what is found goes: into a dataset, or into lines for those who know zmap.
 
 use crate::app::scan::Plan;
+use crate::app::targets;
 use crate::base::UtcMicros;
 use crate::output::dataset::Dataset;
 use crate::output::lines::{Lines, Selection};
@@ -9,6 +10,7 @@ use crate::output::parquet::Limits as PartLimits;
 use crate::output::writer::{Tables, Writer, Written};
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
+use crate::targets::rib::Announced;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
@@ -62,6 +64,14 @@ impl Place {
         match self {
             Self::Dataset(dataset) => dataset.run(),
             Self::Lines(_) => "",
+        }
+    }
+
+    /// Writes what the routing table announces, where there is a table for it.
+    pub(super) fn write_announced(&self, announced: &[Announced], now: UtcMicros) -> Result<()> {
+        match self {
+            Self::Dataset(dataset) => targets::write_announced(dataset, announced, now),
+            Self::Lines(_) => Ok(()),
         }
     }
 

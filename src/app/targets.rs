@@ -1,21 +1,27 @@
 //! What is scanned: loads the files that say it. The names in them are resolved here, and nowhere later but when a
 //! blocklist is read again.
 
+use crate::base::UtcMicros;
+use crate::output::dataset::Dataset;
+use crate::output::parquet::Limits;
+use crate::record::row::Prefix;
 use crate::targets::Space;
 use crate::targets::cidr::{self, AddressSet, Range};
 use crate::targets::input::{Counts, Input, InputError};
 use crate::targets::list::{self, LineError};
 use crate::targets::ports::Service;
+use crate::targets::rib::{Announced, Rib};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Where the targets come from. The allowed addresses are those of `prefixes` and `allowlist` together, all of
-/// IPv4 if there is neither; of them `list` picks single ones, and `blocklist` wins over everything.
+/// Where the targets come from. The allowed addresses are those of `prefixes`, `allowlist` and `rib` together, all of
+/// IPv4 if there is none of them; of them `list` picks single ones, and `blocklist` wins over everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sources<'a> {
     /// Prefixes and addresses from the command line.
@@ -24,6 +30,8 @@ pub struct Sources<'a> {
     pub allowlist: Option<&'a Path>,
     /// `-I`; `-` is standard input.
     pub list: Option<&'a Path>,
+    /// `--allow-rib`.
+    pub rib: Option<&'a Path>,
     /// `-b`.
     pub blocklist: Option<&'a Path>,
 }
@@ -31,7 +39,7 @@ pub struct Sources<'a> {
 impl Sources<'_> {
     /// Whether anything says what is to be scanned.
     pub fn named(&self) -> bool {
-        !self.prefixes.is_empty() || self.allowlist.is_some() || self.list.is_some()
+        !self.prefixes.is_empty() || self.allowlist.is_some() || self.list.is_some() || self.rib.is_some()
     }
 }
 
@@ -40,10 +48,12 @@ impl Sources<'_> {
 pub struct Loaded {
     /// The blocklist, absolute: it is read again on SIGHUP.
     pub blocklist: Option<PathBuf>,
+    /// What the routing table announces.
+    pub announced: Arc<Vec<Announced>>,
     /// What the user should know, a line each.
     pub notes: Vec<String>,
     /// The same for the manifest.
-    pub manifest: Value,
+    pub manifest: Map<String, Value>,
 }
 
 /// Loads the targets: `services` on all of them, but for those that a list gives a port of their own.
@@ -59,13 +69,14 @@ pub fn load(sources: Sources<'_>, services: Option<Vec<Service>>) -> Result<(Spa
         }
         None => AddressSet::default(),
     };
-    let allow = allowed(sources)?;
+    let allow = allowed(sources, &mut loaded)?;
     let which_ports = || anyhow!("which ports? Next step: name them, as in -p smtp,imaps");
     let space = match sources.list {
         Some(path) => {
             let (space, counts) = target_list(path, services, allow.as_ref(), &block)?;
             loaded.notes.push(note(path, &space, &counts));
-            loaded.manifest = json!({ "list": counts, "names": space.names().len() });
+            loaded.manifest.insert("list".to_owned(), json!(counts));
+            loaded.manifest.insert("names".to_owned(), json!(space.names().len()));
             space
         }
         None => {
@@ -78,7 +89,7 @@ pub fn load(sources: Sources<'_>, services: Option<Vec<Service>>) -> Result<(Spa
 }
 
 /// The allowed addresses, if anything says which.
-fn allowed(sources: Sources<'_>) -> Result<Option<AddressSet>> {
+fn allowed(sources: Sources<'_>, loaded: &mut Loaded) -> Result<Option<AddressSet>> {
     let mut named: Vec<Range> = Vec::new();
     for prefix in sources.prefixes {
         named.push(cidr::parse(prefix)?);
@@ -86,10 +97,12 @@ fn allowed(sources: Sources<'_>) -> Result<Option<AddressSet>> {
     if let Some(path) = sources.allowlist {
         named.extend(prefixes("-w", path)?);
     }
+    let routed = sources.rib.map(|path| routing_table(path, loaded)).transpose()?;
     if sources.prefixes.is_empty() && sources.allowlist.is_none() {
-        return Ok(None);
+        return Ok(routed);
     }
-    Ok(Some(AddressSet::named(named)))
+    let named = AddressSet::named(named);
+    Ok(Some(routed.map_or_else(|| named.clone(), |routed| named.plus(&routed))))
 }
 
 /// The addresses of a blocklist.
@@ -108,6 +121,81 @@ fn prefixes(option: &str, path: &Path) -> Result<Vec<Range>> {
     // Whatever stands in a comment.
     let text = String::from_utf8_lossy(&bytes);
     list::parse(&text, &mut resolve).map_err(|error| anyhow!("{option} {}:{error}", path.display()))
+}
+
+/// The addresses that a routing table announces, less the reserved ones: dumps hold private prefixes, too.
+fn routing_table(path: &Path, loaded: &mut Loaded) -> Result<AddressSet> {
+    let context = || format!("--allow-rib {}", path.display());
+    let mut progress = Progress::new(path);
+    let input = decompressed(opened(path).with_context(context)?).with_context(context)?;
+    let rib = Rib::read(input, &mut |records| progress.tell(records, "records")).with_context(context)?;
+    let announced = rib.announced(&AddressSet::named(vec![(0, u32::MAX)]));
+    let routed = AddressSet::new(announced.iter().map(|announced| announced.range).collect());
+    let mut text = format!("{}: {} prefixes, {} addresses", context(), rib.prefixes(), routed.len());
+    for (count, what) in
+        [(rib.too_short, "routes shorter than /8 left out"), (rib.unreadable, "records that could not be understood")]
+    {
+        if count > 0 {
+            text += &format!("; {count} {what}");
+        }
+    }
+    loaded.notes.push(text);
+    let account = json!({
+        "file": path,
+        "records": rib.records,
+        "unreadable": rib.unreadable,
+        "too_short": rib.too_short,
+        "prefixes": rib.prefixes(),
+        "ranges": announced.len(),
+        "addresses": routed.len(),
+    });
+    loaded.manifest.insert("rib".to_owned(), account);
+    loaded.announced = Arc::new(announced);
+    Ok(routed)
+}
+
+/// A file, or standard input for `-`.
+fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+    Ok(if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(BufReader::with_capacity(1 << 20, File::open(path)?))
+    })
+}
+
+/// What is in a file that may be compressed, as its first bytes say.
+fn decompressed(mut file: Box<dyn BufRead>) -> Result<Box<dyn BufRead>> {
+    let begin = file.fill_buf()?;
+    let buffered = |reader: Box<dyn Read>| Box::new(BufReader::with_capacity(1 << 20, reader));
+    Ok(if begin.starts_with(&[0x1f, 0x8b]) {
+        buffered(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
+    } else if begin.starts_with(b"BZh") {
+        buffered(Box::new(bzip2::bufread::MultiBzDecoder::new(file)))
+    } else if begin.starts_with(b"\xfd7zXZ") || begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        bail!("of compressed files gzip and bzip2 are read. Next step: unpack it, as in xzcat FILE | starling ... -")
+    } else {
+        file
+    })
+}
+
+/// Writes the table `prefixes`.
+///
+/// # Errors
+/// Of the dataset.
+pub fn write_announced(dataset: &Dataset, announced: &[Announced], now: UtcMicros) -> Result<()> {
+    let mut writer = dataset.part_writer::<Prefix>(Limits { rows: u64::MAX, ..Limits::default() });
+    for Announced { range, prefix: (first, length), origins, as_set } in announced {
+        let row = Prefix {
+            first_ip: range.0,
+            last_ip: range.1,
+            prefix: format!("{}/{length}", Ipv4Addr::from(*first)),
+            origin_as: origins.first().copied(),
+            origins: origins.clone(),
+            as_set: *as_set,
+        };
+        writer.write(&row, now)?;
+    }
+    Ok(writer.close()?)
 }
 
 /// The addresses of a host name, as the system knows them.
@@ -131,11 +219,7 @@ fn target_list(
     let services = services.unwrap_or_default();
     let mut input = Input::default();
     let mut progress = Progress::new(path);
-    let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(BufReader::with_capacity(1 << 20, File::open(path).with_context(context)?))
-    };
+    let mut reader = opened(path).with_context(context)?;
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -144,7 +228,10 @@ fn target_list(
         }
         let wrong = |cause: InputError| anyhow!("{}:{}", context(), LineError { line: number, cause });
         input.add(&String::from_utf8_lossy(&bytes), &services, &mut resolve).map_err(wrong)?;
-        progress.line(number);
+        // Looking at the clock costs more than reading a line without a name.
+        if number.is_multiple_of(16) {
+            progress.tell(number, "lines");
+        }
     }
     if services.is_empty() && input.wants_ports() {
         bail!("{}: which ports? Some lines have none. Next step: name them, as in -p smtp,imaps", context());
@@ -152,7 +239,7 @@ fn target_list(
     Ok(input.into_space(services, allow, block))
 }
 
-/// A line now and then while a list is read: names take their time.
+/// A line now and then while a file is read: names take their time, and so do millions of routes.
 struct Progress<'a> {
     path: &'a Path,
     told: Instant,
@@ -163,11 +250,10 @@ impl<'a> Progress<'a> {
         Self { path, told: Instant::now() }
     }
 
-    fn line(&mut self, number: u64) {
-        // Looking at the clock costs more than reading a line without a name.
-        if number.is_multiple_of(16) && self.told.elapsed().as_secs() >= 5 {
+    fn tell(&mut self, count: u64, what: &str) {
+        if self.told.elapsed().as_secs() >= 5 {
             self.told = Instant::now();
-            eprintln!("reading {}: {number} lines", self.path.display());
+            eprintln!("reading {}: {count} {what}", self.path.display());
         }
     }
 }

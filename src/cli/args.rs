@@ -128,6 +128,12 @@ pub struct Scan {
     #[arg(short = 'I', long, value_name = "FILE")]
     pub list_of_ips_file: Option<PathBuf>,
 
+    /// Routing table whose announced prefixes are allowed, together with those of -w and CIDR: an MRT dump (TABLE_DUMP
+    /// or TABLE_DUMP_V2, also .gz or .bz2), or pyasn's or CAIDA's list of prefixes. - is standard input. Reserved
+    /// ranges and prefixes shorter than /8 are left out. The table prefixes holds its ranges with their AS.
+    #[arg(long, value_name = "FILE")]
+    pub allow_rib: Option<PathBuf>,
+
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
     pub rate: Option<f64>,
@@ -204,9 +210,21 @@ pub struct Scan {
     #[arg(long, value_name = "MODE", default_value = "native")]
     pub xdp_mode: XdpMode,
 
-    /// How AF_XDP sockets are bound; auto takes zero copy where the driver has it.
-    #[arg(long, value_name = "MODE", default_value = "auto")]
-    pub bind: Bind,
+    /// Which way probes take; everything else leaves by AF_XDP. The way chosen and why stand in the first line and in
+    /// run.json.
+    #[arg(long, value_name = "PATH", default_value = "auto", alias = "bind")]
+    pub tx: Transmit,
+
+    /// Lanes: threads that send and receive, each pinned to a CPU, with a share of the targets and of the receive
+    /// queues. A queue has one lane, so there are no more of them than queues [default: a lane a queue, as far as there
+    /// are CPUs].
+    #[arg(short = 'T', long, value_name = "N", visible_alias = "sender-threads")]
+    pub lanes: Option<u32>,
+
+    /// Have each look at a queue poll its driver for so many microseconds instead of waiting for interrupts (Linux
+    /// 5.11). Of no use on a veth.
+    #[arg(long, value_name = "MICROS")]
+    pub busy_poll: Option<u32>,
 
     /// Connections open at a time, over all queues; the sweep slows down when they are nearly all in use
     /// [default: what fits into a quarter of the free memory at 12 KiB each, from 1000 to 1000000].
@@ -246,9 +264,14 @@ pub struct Scan {
     #[arg(long, value_name = "TEXT")]
     pub contact: Option<String>,
 
-    /// Print the targets in probing order, as address,port, and send nothing.
+    /// Print the targets in probing order, and send nothing.
     #[arg(short = 'd', long)]
     pub dry_run: bool,
+
+    /// How -d prints: text is a line address,port each; binary six bytes each, address and port, both with their least
+    /// significant byte first.
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "dry_run")]
+    pub format: Format,
 
     /// No status lines.
     #[arg(short = 'q', long)]
@@ -314,15 +337,27 @@ pub enum XdpMode {
     Generic,
 }
 
-/// How sockets are bound.
+/// How a dry run prints targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Bind {
-    /// Zero copy if the driver has it, else copy.
+pub enum Format {
+    /// `address,port`, a line each.
+    Text,
+    /// Six bytes each.
+    Binary,
+}
+
+/// Which way probes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transmit {
+    /// Zero copy if the driver has it, else live frames if the rate wants them and the driver takes them, else copy.
     Auto,
-    /// Zero copy or nothing.
+    /// AF_XDP, the NIC reading our frames, or nothing.
     Zerocopy,
-    /// Copy.
+    /// AF_XDP, the kernel copying each frame: works everywhere, about 2 million probes a second and CPU.
     Copy,
+    /// Frames made by the kernel from 16 bytes each and redirected to the driver, or nothing: for drivers with native
+    /// XDP and no zero copy; needs Linux 5.18 and a CPU's full attention while it sends.
+    Live,
 }
 
 /// `starling check`.

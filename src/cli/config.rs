@@ -1,6 +1,7 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
+use super::args::{AnswerArg, OutputModule, ProbeOptions, Scan, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg};
+use crate::app::links::Transmit;
 use crate::app::memory;
 use crate::app::noise::{self, Part};
 use crate::app::resume::Former;
@@ -8,7 +9,7 @@ use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
-use crate::nic::xdp::{Bind, Mode};
+use crate::nic::xdp::Mode;
 use crate::output::lines::filter::{self, Filter};
 use crate::output::lines::{Format, Selection, parse_fields};
 use crate::record::answer::Kind;
@@ -70,7 +71,7 @@ fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     ensure!(
         !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
         "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
@@ -79,8 +80,8 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<St
         swarm.services = ports::parse(ports).context("-p")?;
     }
     let mut loaded = targets::Loaded::default();
-    if let Some(former) = &former {
-        swarm.given = Some(former.space.clone());
+    if let Some(former) = &mut former {
+        (swarm.given, loaded) = (Some(former.space.clone()), former.load(args.blocklist_file.as_deref())?);
     } else if sources(args).named() {
         let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
         (swarm.given, loaded) = (Some(space), from);
@@ -121,7 +122,9 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<St
         connections_max: swarm.connections_max,
         limits: swarm.limits,
         mode: Mode::Native,
-        bind: Bind::Auto,
+        transmit: Transmit::Auto,
+        lanes: None,
+        busy_poll: None,
         ehlo: None,
         xmpp_to: XmppTo::default(),
         contact: contact(args).map(str::to_owned),
@@ -177,10 +180,10 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
-    let (space, mut loaded) = match &former {
+fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    let (space, mut loaded) = match &mut former {
         // The lists may be gone, or have changed.
-        Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
+        Some(former) => (former.space.clone(), former.load(args.blocklist_file.as_deref())?),
         None => {
             let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
             let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
@@ -241,11 +244,14 @@ fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, wo
             XdpMode::Native => Mode::Native,
             XdpMode::Generic => Mode::Generic,
         },
-        bind: match args.bind {
-            BindArg::Auto => Bind::Auto,
-            BindArg::Zerocopy => Bind::ZeroCopy,
-            BindArg::Copy => Bind::Copy,
+        transmit: match args.tx {
+            TransmitArg::Auto => Transmit::Auto,
+            TransmitArg::Zerocopy => Transmit::ZeroCopy,
+            TransmitArg::Copy => Transmit::Copy,
+            TransmitArg::Live => Transmit::Live,
         },
+        lanes: args.lanes,
+        busy_poll: args.busy_poll,
         contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
         xmpp_to: match args.xmpp_to {
@@ -270,6 +276,7 @@ fn sources(args: &Scan) -> Sources<'_> {
         prefixes: &args.targets,
         allowlist: args.allowlist_file.as_deref(),
         list: args.list_of_ips_file.as_deref(),
+        rib: args.allow_rib.as_deref(),
         blocklist: args.blocklist_file.as_deref(),
     }
 }
@@ -502,6 +509,16 @@ mod tests {
         assert_eq!(rate("--prefix-rate 5 198.18.0.0/25 198.18.1.0/24"), (Some(7.5), 1));
         assert_eq!(rate("--prefix-rate 5 -r 12 198.18.0.0/22"), (Some(12.0), 0));
         assert!(plan("-p smtp -o x --prefix-rate 0 198.18.0.1").is_err_and(|e| e.contains("--prefix-rate 0")));
+    }
+
+    #[test]
+    fn the_transmit_path_and_the_lanes_are_as_asked_for() {
+        let of = |line: &str| plan(&format!("-p smtp -o x {line} 198.18.0.1")).map(|plan| (plan.transmit, plan.lanes));
+        assert_eq!(of(""), Ok((Transmit::Auto, None)));
+        assert_eq!(of("--tx live -T 2"), Ok((Transmit::Live, Some(2))));
+        assert_eq!(of("--tx zerocopy --sender-threads 3"), Ok((Transmit::ZeroCopy, Some(3))));
+        assert_eq!(of("--bind copy --lanes 1"), Ok((Transmit::Copy, Some(1))));
+        assert!(of("--tx fast").is_err());
     }
 
     #[test]

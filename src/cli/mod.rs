@@ -2,12 +2,13 @@
 
 pub mod args;
 pub mod config;
+mod dry_run;
 mod resume;
 
 use crate::app::{check, doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -77,7 +78,7 @@ fn scan(args: &args::Scan) -> Exit {
         }
     }
     if args.dry_run {
-        return match dry_run(&plan) {
+        return match dry_run::print(&plan, args.format) {
             // A reader that has seen enough is no error.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 complain(&anyhow::anyhow!("targets cannot be printed: {error}"), Exit::Fatal)
@@ -115,21 +116,6 @@ fn list_output_fields() -> Exit {
         let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
     }
     Exit::Done
-}
-
-/// Prints the targets of the plan's shard in probing order, as `address,port`.
-fn dry_run(plan: &scan::Plan) -> std::io::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let left = plan.left();
-    for (address, port) in left.again {
-        writeln!(out, "{},{port}", std::net::Ipv4Addr::from(address))?;
-    }
-    let permutation = plan.permutation();
-    for index in left.positions.into_iter().flat_map(|positions| permutation.walk(positions)) {
-        let target = plan.space.target(index);
-        writeln!(out, "{},{}", std::net::Ipv4Addr::from(target.address), target.port)?;
-    }
-    out.flush()
 }
 
 fn complain(error: &anyhow::Error, exit: Exit) -> Exit {

@@ -111,7 +111,7 @@ pub struct Findings {
     /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE, POP3 -ERR), or a shutdown
     /// nobody asked for (SMTP 421, IMAP BYE, IRC ERROR, XMPP stream error).
     pub refused: bool,
-    /// It refused because it does not serve the name it was asked for (XMPP `host-unknown`).
+    /// It refused because it does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
     pub host_unknown: bool,
     /// What it said when it refused: the last line of the greeting or the shutdown (XMPP: the stream error's
     /// condition).

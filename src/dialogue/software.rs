@@ -115,11 +115,11 @@ fn parts(c: char) -> bool {
 }
 
 fn version(behind: &[&str]) -> Option<String> {
-    let behind = behind.iter().map(|word| word.trim_end_matches(['.', ':', '-']));
-    let filler = |word: &&str| {
+    let mut behind = behind.iter().map(|word| word.trim_end_matches(['.', ':', '-']));
+    let filler = |word: &str| {
         word.chars().all(|c| c.is_ascii_digit()) || FILLERS.iter().any(|filler| filler.eq_ignore_ascii_case(word))
     };
-    let word = behind.skip_while(filler).next()?;
+    let word = behind.find(|word| !filler(word))?;
     let number = word.strip_prefix(['v', 'V']).unwrap_or(word);
     let fits = number.starts_with(|c: char| c.is_ascii_digit()) && number.contains('.');
     fits.then(|| number.to_owned())
@@ -152,7 +152,7 @@ mod tests {
             (
                 "+OK Microsoft Exchange Server 2003 POP3 server version 6.5.7638.1 (x) ready.",
                 "Microsoft Exchange",
-                None,
+                Some("6.5.7638.1"),
             ),
             (
                 "220 a Microsoft ESMTP MAIL Service, Version: 6.0.3790.4675 ready",

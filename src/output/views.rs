@@ -81,10 +81,10 @@ fn once(table: &Table) -> Option<String> {
     };
     match table.name {
         "hosts" => Some(rows_of_one_run("(answer = 'syn_ack')::INTEGER")),
-        // The server told all it would; something went wrong; we were stopped.
+        // The server told all it would; something went wrong; we were stopped, or asked to stop.
         "handshakes" => Some(rows_of_one_run(
             "CASE WHEN outcome IN ('complete', 'no_starttls', 'starttls_refused', 'service_refused') THEN 2
-             WHEN outcome <> 'interrupted' THEN 1 ELSE 0 END",
+             WHEN outcome NOT IN ('interrupted', 'blocked') THEN 1 ELSE 0 END",
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),
@@ -123,7 +123,9 @@ COMMENT ON VIEW {name} IS {};
 fn text_form(column: &Column) -> Option<String> {
     let name = column.name;
     match column.kind {
-        Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::U32 if name == "ip" || name.ends_with("_ip") => {
+            Some(format!("ipv4({name}) AS {}address", name.strip_suffix("ip").unwrap_or_default()))
+        }
         Kind::U32 if name == "responder" => {
             Some("CASE WHEN responder IS NOT NULL THEN ipv4(responder) END AS responder_address".to_owned())
         }

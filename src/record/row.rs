@@ -69,7 +69,7 @@ table! {
         /// (to a command), `timeout_tls`, `timeout_total` (all together); `silent_after_synack` if nothing at all
         /// came after the SYN-ACK; `tarpit` if bytes had come at least twice in the stage whose deadline passed,
         /// and still in the second half of its time. It was too much: `too_much_data`, `too_many_segments`.
-        /// We were stopped: `interrupted`.
+        /// We were stopped: `interrupted`, or told not to go on by a blocklist read again: `blocked`.
         outcome: &'static str,
         /// What went wrong, in words, where something did.
         error: Option<String>,
@@ -216,5 +216,26 @@ table! {
         first_seen: UtcMicros,
         /// SHA-256 of each certificate, in the order presented (table `certificates`).
         certificates: Vec<Sha256>,
+    }
+}
+
+table! {
+    /// Addresses that the routing table given by `--allow-rib` announces, as disjoint ranges: with reserved ones left
+    /// out, what the blocklist has not been taken from yet. Empty without such a table. The AS of a server:
+    /// `FROM hosts JOIN prefixes ON ip BETWEEN first_ip AND last_ip`.
+    "prefixes" pub struct Prefix {
+        /// First address, as a number in host order (the views show it as text).
+        first_ip: u32,
+        /// Last address, likewise.
+        last_ip: u32,
+        /// The most specific announced prefix that the range lies in.
+        prefix: String,
+        /// AS that originates it; of several the one that most peers of the collector see, of equals the smallest
+        /// number. Absent if the path names none.
+        origin_as: Option<u32>,
+        /// All ASes that originate it, that one first, then ascending.
+        origins: Vec<u32>,
+        /// Some of them come from an AS_SET (RFC 4271, section 4.3): which of its members it is, nobody says.
+        as_set: bool,
     }
 }

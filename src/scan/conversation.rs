@@ -205,6 +205,11 @@ impl Conversation {
         self.give_up(Cause::Interrupted);
     }
 
+    /// Ends it with a reset because its address has been blocked.
+    pub(super) fn block(&mut self) {
+        self.give_up(Cause::Blocked);
+    }
+
     pub(super) fn next_timeout(&self, limits: &Limits) -> Instant {
         let stage = self.stage_since + limits.of(self.stage.1);
         let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };

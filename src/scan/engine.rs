@@ -18,6 +18,7 @@ use crate::record::Fact;
 use crate::record::answer::Kind;
 use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
 use crate::session::Context;
+use crate::targets::cidr::AddressSet;
 use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
@@ -27,17 +28,18 @@ use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
 use crate::wire::icmp;
 use crate::wire::parse::{Malformed, segment as parse};
-use crate::wire::probe::{Facts, OptionSet, Template};
+use crate::wire::probe::{Facts, Finished, OptionSet, Template};
 use crate::wire::{Link, Segment, Tuple, flags};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
-/// Targets that may be passed over before somebody else has his turn.
-const PASSED_MAX: usize = 1_024;
 /// How often a lane says how far it is.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Targets that are passed over at a time, blocked or spared, so that receiving never waits long.
+const SKIPS_MAX: u32 = 4_096;
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -109,6 +111,8 @@ pub struct Engine {
     checkpoint_at: Instant,
     /// Targets whose connections were interrupted.
     abandoned: Vec<Pair>,
+    /// What is blocked since the blocklist was read again.
+    blocked: Option<Arc<AddressSet>>,
     template: Template,
     pace: Pace,
     phase: Phase,
@@ -136,6 +140,7 @@ impl Engine {
             sweep: Sweep::new(config.permutation, config.left.clone(), config.probes, config.lag),
             checkpoint_at: now + CHECKPOINT_EVERY,
             abandoned: Vec::new(),
+            blocked: None,
             template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
@@ -198,8 +203,18 @@ impl Engine {
         self.note(now);
     }
 
-    /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
+    /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
+    /// nothing is due.
     pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some(length) = self.poll_segment(now, buffer) {
+            return Some(length);
+        }
+        let probe = self.poll_probe(now)?;
+        Some(self.template.write_finished(&probe, buffer))
+    }
+
+    /// As [`Engine::poll_frame`], of the frames that belong to connections.
+    pub fn poll_segment(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         if let Some((tuple, seq)) = self.resets.pop_front() {
             return Some(self.emit_reset(tuple, seq, buffer));
         }
@@ -210,10 +225,20 @@ impl Engine {
             self.ready.pop_front();
             self.rest(now, id);
         }
-        if !self.asks.is_empty() {
-            return self.poll_ask(now, buffer);
-        }
-        self.poll_probe(now, buffer)
+        None
+    }
+
+    /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
+    #[inline]
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
+        let facts = if self.asks.is_empty() { self.next_probe(now) } else { self.next_ask(now) }?;
+        self.template.stamp(now);
+        Some(self.template.finish(&facts))
+    }
+
+    /// The constant part of its probes, with the clock of the last one.
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// Takes the facts gathered since the last call.
@@ -241,7 +266,7 @@ impl Engine {
         self.abandoned = self.open_targets();
         self.phase = Phase::Interrupted;
         self.asks.clear();
-        for waiting in self.turns.clear() {
+        for waiting in self.turns.give_up(|_| true) {
             self.ledger.turns_lost += 1;
             let segment = waiting.segment();
             self.reset(segment.tuple(), segment.ack);
@@ -254,6 +279,26 @@ impl Engine {
             self.touched(id);
             last = Some(id);
         }
+    }
+
+    /// From now on nothing goes to the addresses in `list`, which takes the place of any earlier one: they are not
+    /// probed, and what is open or waits is reset. Targets keep their places in the order.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.asks.retain(|tuple| !list.contains(tuple.remote));
+        for waiting in self.turns.give_up(|address| list.contains(address)) {
+            self.ledger.turns_lost += 1;
+            let segment = waiting.segment();
+            self.reset(segment.tuple(), segment.ack);
+        }
+        let mut last = None;
+        while let Some(id) = self.table.next_id(last) {
+            if let Some(conversation) = self.table.get_mut(id).filter(|open| list.contains(open.tuple.remote)) {
+                conversation.block();
+                self.touched(id);
+            }
+            last = Some(id);
+        }
+        self.blocked = Some(list);
     }
 
     /// Whether probes are still to be sent.
@@ -445,7 +490,7 @@ impl Engine {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
             // One that waits for its turn has nothing to say yet, and shall not be told off.
-            if !self.turns.waits(&tuple) {
+            if !self.turns.waits(&tuple) && !self.is_blocked(tuple.remote) {
                 self.reset(tuple, segment.ack);
             }
         } else {
@@ -478,6 +523,11 @@ impl Engine {
     /// Only who may be probed gets an answer: a forged source must not draw our frames to a blocked address.
     fn may_answer(&self, tuple: &Tuple) -> bool {
         self.config.space.contains(tuple.remote, tuple.remote_port)
+    }
+
+    #[inline]
+    fn is_blocked(&self, address: u32) -> bool {
+        self.blocked.as_ref().is_some_and(|list| list.contains(address))
     }
 
     fn ours(&self, tuple: &Tuple) -> bool {
@@ -553,28 +603,28 @@ impl Engine {
     }
 
     /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
-    fn poll_ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_ask(&mut self, now: Instant) -> Option<Facts> {
         if !self.pace.take(now) {
             return None;
         }
         let tuple = self.asks.pop_front()?;
         self.ledger.asked_again += 1;
         self.turns.sent(now, tuple.remote);
-        Some(self.write_probe(now, &self.facts_on(tuple), buffer))
+        Some(self.facts_on(tuple))
     }
 
-    fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_probe(&mut self, now: Instant) -> Option<Facts> {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
         if !self.pace.take(now) {
             return None;
         }
-        let probe = self.next_probe(now);
-        match probe {
+        let target = self.next_target(now);
+        match target {
             Some((target, number)) => {
                 self.ledger.probes += 1;
-                Some(self.write_probe(now, &self.facts_of(target, number), buffer))
+                Some(self.facts_of(target, number))
             }
             None => {
                 self.pace.give_back();
@@ -583,14 +633,9 @@ impl Engine {
         }
     }
 
-    fn write_probe(&mut self, now: Instant, facts: &Facts, buffer: &mut [u8]) -> usize {
-        self.template.stamp(now);
-        self.template.write(facts, buffer)
-    }
-
-    /// The next target to probe, and for which time.
-    fn next_probe(&mut self, now: Instant) -> Option<(Target, u8)> {
-        for _ in 0..PASSED_MAX {
+    /// The next target to probe, and for which time; `None` if none is due, and after many that are passed over.
+    fn next_target(&mut self, now: Instant) -> Option<(Target, u8)> {
+        for _ in 0..SKIPS_MAX {
             let (target, number) = match self.sweep.next(now) {
                 Step::Index { index, number: 0, empty } => {
                     self.ledger.walked += 1;
@@ -615,10 +660,13 @@ impl Engine {
                     return None;
                 }
             };
-            if number == 0 || !self.config.answered.contains(target, Kind::SynAck) {
+            if self.is_blocked(target.address) {
+                self.ledger.blocked_since += 1;
+            } else if number > 0 && self.config.answered.contains(target, Kind::SynAck) {
+                self.ledger.spared += 1;
+            } else {
                 return Some((target, number));
             }
-            self.ledger.spared += 1;
         }
         None
     }
@@ -631,9 +679,7 @@ impl Engine {
 
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
-        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
-        let id = (seq >> 16) as u16 ^ seq as u16;
-        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
+        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
 }
 

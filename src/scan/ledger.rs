@@ -18,6 +18,8 @@ counters! {
         spared,
         /// Probes handed to the link.
         probes,
+        /// Targets not probed because the blocklist, read again since the start, has them.
+        blocked_since,
         /// Frames taken from the link.
         frames,
         /// Frames that are no segment and no ICMP error that is asked for: other protocols, truncated, fragment.
@@ -50,10 +52,13 @@ counters! {
         no_room,
         /// Answers that had to wait until another connection to their address was over.
         waited,
+        /// Valid SYN-ACKs from addresses blocked since their probe: reset, and otherwise left alone.
+        blocked_answers,
         /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
         /// `probes`.
         asked_again,
-        /// Answers that waited and came to no connection: asked again in vain, or the run was interrupted.
+        /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
+        /// the address was blocked.
         turns_lost,
         /// Resets not sent because too many waited for the link already.
         resets_unsent,
@@ -70,13 +75,13 @@ impl Ledger {
     pub fn sums(&self, open: u64, waiting: u64) -> [(&'static str, u64, u64); 4] {
         [
             (
-                "walked + resumed + repeats = probes + spared",
+                "walked + resumed + repeats = probes + blocked_since + spared",
                 self.walked + self.resumed + self.repeats,
-                self.probes + self.spared,
+                self.probes + self.blocked_since + self.spared,
             ),
             (
                 "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \
-                 + unreachable + duplicates + no_room",
+                 + unreachable + duplicates + no_room + blocked_answers",
                 self.frames,
                 self.malformed
                     + self.bad_checksum
@@ -89,7 +94,8 @@ impl Ledger {
                     + self.refused
                     + self.unreachable
                     + self.duplicates
-                    + self.no_room,
+                    + self.no_room
+                    + self.blocked_answers,
             ),
             (
                 "answers = not_opened + opened + turns_lost + waiting",

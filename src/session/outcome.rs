@@ -83,6 +83,8 @@ pub enum Cause {
     TooManySegments,
     /// The run was stopped.
     Interrupted,
+    /// The address was blocked.
+    Blocked,
 }
 
 macro_rules! outcomes {
@@ -118,7 +120,7 @@ outcomes! {
     NotTls = "not_tls",
     /// The server refused service, in its greeting or later.
     ServiceRefused = "service_refused",
-    /// The server does not serve the name it was asked for (XMPP `host-unknown`).
+    /// The server does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
     HostUnknown = "host_unknown",
     /// The server does not speak the protocol.
     ProtocolError = "protocol_error",
@@ -145,6 +147,8 @@ outcomes! {
     TooManySegments = "too_many_segments",
     /// The run was stopped.
     Interrupted = "interrupted",
+    /// The address was blocked in mid-run.
+    Blocked = "blocked",
 }
 
 /// The outcome when this clock has run out.

@@ -1,7 +1,7 @@
 //! The checkers: what holds in every world, whatever its faults, and what must be found.
 //!
 //! While the world runs: nothing leaves for an address or port outside the plan or from a port that is not
-//! ours; every target is probed once at most (again only after it answered and had to wait for its turn), at no
+//! ours, nor to an address that has been blocked in mid-run (but a reset); every target is probed once at most (again only after it answered and had to wait for its turn), at no
 //! more than the rate in any window; the connection table
 //! keeps its bound; no segment exceeds the peer's MSS or window or acknowledges what never arrived; the ledger
 //! adds up. At the end: every target was probed; frames are conserved on each link, in the verdict and in the
@@ -29,11 +29,13 @@ use crate::nic::contract::Reason;
 use crate::record::Fact;
 use crate::record::row::Handshake;
 use crate::scan::engine::{Config, Engine};
+use crate::targets::cidr::AddressSet;
 use crate::targets::ports::{Family, Security};
 use crate::wire::{Segment, flags, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Harmed frames of a connection up to which an honest server must be understood exactly.
 pub const HARM_MAX: u32 = 3;
@@ -100,6 +102,9 @@ pub struct Checker {
     frames_out: u64,
     frames_in: u64,
     stopped: bool,
+    blocked: Arc<AddressSet>,
+    /// What ever was.
+    excused: AddressSet,
     violations: Vec<String>,
 }
 
@@ -125,6 +130,8 @@ impl Checker {
             frames_out: 0,
             frames_in: 0,
             stopped: false,
+            blocked: Arc::default(),
+            excused: AddressSet::default(),
             violations: Vec::new(),
         }
     }
@@ -137,6 +144,12 @@ impl Checker {
     /// The run is stopped early: what was not tried need not be found.
     pub fn stopped(&mut self) {
         self.stopped = true;
+    }
+
+    /// From now on these addresses are blocked: nothing but a reset may go there, and nothing need be found.
+    pub fn blocked(&mut self, list: Arc<AddressSet>) {
+        self.excused = self.excused.plus(&list);
+        self.blocked = list;
     }
 
     /// Notes a violation.
@@ -156,6 +169,9 @@ impl Checker {
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
         if !self.planned.contains(&target) || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
+        }
+        if self.blocked.contains(target.0) && !segment.has(flags::RST) {
+            self.violation(now, format!("a frame was sent to {name}, which is blocked"));
         }
         let syn = segment.flags == flags::SYN;
         if syn {
@@ -304,7 +320,8 @@ impl Checker {
     }
 
     fn every_target_probed(&mut self, now: Instant) {
-        let missed: Vec<_> = self.planned.iter().filter(|target| !self.probes.contains_key(target)).copied().collect();
+        let missed = self.planned.iter().filter(|(address, _)| !self.excused.contains(*address));
+        let missed: Vec<_> = missed.filter(|target| !self.probes.contains_key(target)).copied().collect();
         for (address, port) in missed {
             self.violation(now, format!("{}:{port} was never probed", Ipv4Addr::from(address)));
         }
@@ -331,8 +348,9 @@ impl Checker {
                 ledger.turns_lost,
             ),
         ];
-        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.walked);
-        for (equation, left, right) in equations.into_iter().chain((!self.resumed).then_some(targets)) {
+        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes);
+        let once = !self.resumed && self.probes_each == 1;
+        for (equation, left, right) in equations.into_iter().chain(once.then_some(targets)) {
             if left != right {
                 self.violation(now, format!("{equation}: {left} is not {right}"));
             }
@@ -357,14 +375,16 @@ impl Checker {
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             let host = self.hosts.contains_key(&(*address, *port));
             let rows = self.handshakes.get(&(*address, *port)).map_or(0, Vec::len);
-            if flow.answered.is_some() && !host && !lenient && !self.stopped {
+            let lenient = lenient || self.stopped || self.excused.contains(*address);
+            if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
             if rows > usize::from(host) {
                 found.push(format!("{name} has {rows} rows in handshakes, and in hosts: {host}"));
             }
             let honest = hosts.get(address).and_then(Option::as_ref).is_some_and(|host| host.truth(*port).is_some());
-            if host && rows == 0 && honest && flow.harmed == 0 && !self.stopped {
+            let lost = flow.harmed > 0 || self.stopped || self.excused.contains(*address);
+            if host && rows == 0 && honest && !lost {
                 found.push(format!("{name} answered and its turn never came"));
             }
             if rows > 0 && !(flow.reset || (flow.fin_out && flow.fin_in)) {
@@ -403,6 +423,9 @@ impl Checker {
             let waited = flow.answered.is_some_and(|answered| opened - answered > PATIENCE);
             let harmed = flow.harmed > 0 || waited;
             for (row, chain) in self.handshakes.get(&(*address, *port)).into_iter().flatten() {
+                if row.outcome == "blocked" && self.excused.contains(*address) {
+                    continue;
+                }
                 let wrong = match (service.map(|service| service.behaviour), host.and_then(|host| host.truth(*port))) {
                     (Some(Behaviour::Honest { contradicts, .. }), Some(mut truth)) => {
                         if contradicts && (flow.harmed > 0 || swarm.down.reorder > 0.0) {

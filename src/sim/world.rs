@@ -12,6 +12,7 @@ use crate::nic::contract;
 use crate::record::Fact;
 use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
+use crate::targets::cidr::AddressSet;
 use crate::tls;
 use crate::wire::parse;
 use std::cmp::Reverse;
@@ -142,6 +143,13 @@ impl World {
         self.engine.stop(self.now);
     }
 
+    /// Reads the blocklist again, as SIGHUP does.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.checker.blocked(Arc::clone(&list));
+        self.engine.block(list);
+        self.schedule_round(self.now);
+    }
+
     /// Resets what is open, as a second Ctrl-C does.
     pub fn interrupt(&mut self) {
         self.checker.stopped();
@@ -205,7 +213,7 @@ impl World {
     fn round(&mut self) {
         self.round_at = Instant::FAR_FUTURE;
         let moved = match step(self.now, &mut self.nic, &mut self.engine) {
-            Ok(moved) => moved,
+            Ok(moved) => moved.received + moved.sent,
             Err(error) => return self.checker.violation(self.now, format!("the adapter failed: {error}")),
         };
         for frame in self.nic.take_sent() {

@@ -48,6 +48,7 @@ fn json(cell: Cell<'_>) -> Value {
         Cell::Text(text) => text.into(),
         Cell::Bytes(bytes) => hex(bytes).into(),
         Cell::TextList(list) => list.into(),
+        Cell::Uints(list) => list.into(),
         Cell::Hashes(list) => list.iter().map(|hash| hex(hash)).collect(),
     }
 }

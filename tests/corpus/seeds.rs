@@ -18,6 +18,7 @@ pub(super) fn all() -> Vec<Seed> {
     all.extend(flights());
     all.extend(worlds());
     all.extend(filters());
+    all.extend(files());
     all
 }
 
@@ -32,6 +33,38 @@ fn filters() -> Vec<Seed> {
 }
 
 const ACK: u8 = flags::ACK;
+
+/// Files that say what is scanned, behind the number of their reader.
+fn files() -> Vec<Seed> {
+    let mut dump = Vec::new();
+    for (prefix, length) in [([20, 0, 0, 0], 16), ([20, 0, 1, 0], 24), ([10, 0, 0, 0], 8)] {
+        // RFC 6396, section 4.2: a record of TABLE_DUMP, its path 64500 7 or 64500 {7, 8}.
+        let path: &[u8] = if length == 24 { &[2, 1, 251, 244, 1, 2, 0, 7, 0, 8] } else { &[2, 2, 251, 244, 0, 7] };
+        let attributes = [&[0x40, 1, 1, 0, 0x40, 2, u8::try_from(path.len()).unwrap()], path].concat();
+        let body = [
+            &[0, 0, 0, 1],
+            &prefix[..],
+            &[length, 1, 0, 0, 0, 0, 192, 0, 2, 1, 251, 244, 0],
+            &[u8::try_from(attributes.len()).unwrap()],
+            &attributes,
+        ]
+        .concat();
+        dump.extend([&[0x53, 0x7e, 0, 0, 0, 12, 0, 1, 0, 0, 0, u8::try_from(body.len()).unwrap()], &body[..]].concat());
+    }
+    [
+        ("blocklist", b"\0# all\n10.0.0.0/8 # ours\n8.8.8.8\nmx.example/24 x\n10.1.2.3/9\n".to_vec()),
+        ("addresses", b"\x01saddr\n8.8.8.1\n8.8.8.9:993\n8.8.8.10,1143\n8.8.9.0/24\n2001:db8::1\n".to_vec()),
+        (
+            "zgrab2",
+            b"\x018.8.8.9,mx.example,tag,25\n8.8.8.0/24,\"net.example\"\n,mail.example,,143\nmail.example\n".to_vec(),
+        ),
+        ("pyasn", b"\x02; pyasn\n20.0.0.0/16\t7\n20.0.1.0/24 8\n0.0.0.0/0 1\n2001:db8::/32 2\n".to_vec()),
+        ("caida", b"\x0220.0.0.0\t16\t7_8\n20.0.1.0\t24\t9,10_7\n".to_vec()),
+        ("mrt", [&[2], &dump[..]].concat()),
+    ]
+    .map(|(name, bytes)| ("targets", name.to_owned(), bytes))
+    .into()
+}
 
 fn frames() -> Vec<Seed> {
     let tuple = Tuple { remote: frame::ADDRESS, local: 0x0a01_0203, remote_port: frame::PORTS.0, local_port: 25 };

@@ -11,11 +11,11 @@ fn parts(census: &Path, table: &str) -> usize {
     names.filter(|name| name.ends_with(".parquet") && !name.ends_with("-schema.parquet")).count()
 }
 
-fn state(census: &Path) -> serde_json::Value {
+pub(crate) fn state(census: &Path) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     // `ip netns exec` replaces itself by the program, so the child is the scanner.
     run("kill", &format!("-{name} {}", child.id()));
 }
@@ -121,7 +121,11 @@ fn killed_again_and_again_and_resumed_it_finds_what_independent_clients_see() {
     let scan = scan.wait_with_output().unwrap();
     assert_eq!(scan.status.code(), Some(3), "{}", errors(&scan));
     let stopped = state(&census);
-    assert_eq!((&stopped["state"], &stopped["left"]["again"]), (&"stopped".into(), &0.into()), "all that was open is over");
+    assert_eq!(
+        (&stopped["state"], &stopped["left"]["again"]),
+        (&"stopped".into(), &0.into()),
+        "all that was open is over"
+    );
 
     let last = resume("-r 9000").output().unwrap();
     assert_eq!(last.status.code(), Some(0), "{}", errors(&last));

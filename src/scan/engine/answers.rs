@@ -45,6 +45,13 @@ impl Engine {
             self.ledger.late += 1;
             return self.reset(tuple, segment.ack);
         }
+        if self.is_blocked(tuple.remote) {
+            self.ledger.blocked_answers += 1;
+            return match self.config.answers.probe_only {
+                true => self.reset_half_open(&tuple, segment.ack),
+                false => self.reset(tuple, segment.ack),
+            };
+        }
         let answer = self.answer(now, &tuple, segment, Said::SynAck(tcp(segment)));
         // Noted before it is taken: on another lane the same target's answer counts as repeated from now on.
         if !self.config.answered.insert(target(&tuple), Kind::SynAck) {
