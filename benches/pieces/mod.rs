@@ -108,7 +108,8 @@ fn frame_fill() -> Run {
     let probe = template.finish(&facts(Target { address: 0xc612_0001, port: 25 }));
     let mut frames = vec![[0; 64]; 512];
     Box::new(move |items| {
-        for frame in frames.iter_mut().cycle().take(usize::try_from(items).expect("few")) {
+        for item in 0..usize::try_from(items).expect("few") {
+            let frame = &mut frames[item % 512];
             black_box(template.write_finished(black_box(&probe), frame));
         }
     })
@@ -120,7 +121,8 @@ fn whole_probe() -> Run {
     let template = Template::new(&LINK, US);
     let mut frames = vec![[0; 64]; 512];
     Box::new(move |items| {
-        for frame in frames.iter_mut().cycle().take(usize::try_from(items).expect("few")) {
+        for item in 0..usize::try_from(items).expect("few") {
+            let frame = &mut frames[item % 512];
             let target = space.target(walk.next().expect("endless"));
             black_box(template.write(&facts(target), frame));
         }
