@@ -5,6 +5,7 @@ use crate::output::checkpoint::Saved;
 use crate::output::{dataset, manifest};
 use crate::record::certificate::sha256;
 use crate::record::checkpoint::Left;
+use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, saved};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub struct Former {
     pub folder: PathBuf,
     /// Its targets.
     pub space: Space,
+    /// What is blocked now, whatever was when its targets were resolved.
+    pub blocked: Option<Arc<AddressSet>>,
     /// Its manifest.
     manifest: Value,
     /// Its checkpoint; absent if it was killed before the first one.
@@ -51,7 +54,7 @@ impl Former {
         );
         let space = saved::read(&text).with_context(|| path.display().to_string())?;
         let saved = Saved::read(folder)?;
-        Ok(Self { saved, folder: folder.to_owned(), space, manifest })
+        Ok(Self { blocked: None, saved, folder: folder.to_owned(), space, manifest })
     }
 
     /// The options of its last run, as words of a command line.
@@ -66,12 +69,14 @@ impl Former {
     }
 
     /// What a further run loads beside the targets: the blocklist, which may have grown.
-    pub fn loaded(&self, path: Option<&Path>) -> Result<Loaded> {
-        let manifest = self.manifest["config"]["loaded"].as_object().cloned().unwrap_or_default();
-        let mut loaded = Loaded { manifest, ..Loaded::default() };
+    pub fn load(&mut self, path: Option<&Path>) -> Result<Loaded> {
+        let mut loaded = Loaded::default();
+        if let Some(before) = self.manifest["config"]["loaded"].as_object() {
+            loaded.manifest = before.clone();
+        }
         let Some(path) = path else { return Ok(loaded) };
         if path.exists() {
-            loaded.blocked = Some(Arc::new(blocklist(path)?));
+            self.blocked = Some(Arc::new(blocklist(path)?));
             loaded.blocklist = Some(std::path::absolute(path)?);
         } else {
             let path = path.display();

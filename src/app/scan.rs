@@ -395,8 +395,8 @@ impl Lanes {
                 published: published.clone(),
                 facts: facts.clone(),
             };
-            if let Some(list) = &plan.loaded.blocked {
-                lane.engine.block(Arc::clone(list));
+            if let Some(list) = plan.former.as_ref().and_then(|former| former.blocked.clone()) {
+                lane.engine.block(list);
             }
             let (own, beside) = places(&cpus, number, count);
             let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {

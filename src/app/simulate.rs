@@ -54,10 +54,10 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let mut status = Status::new(plan.quiet, plan.rate.is_some());
     let mut shown = Duration::ZERO;
     let mut obeyed = 0;
-    let mut reload = Reload::new(plan.loaded.blocklist.clone());
-    if let Some(list) = &plan.loaded.blocked {
-        world.block(Arc::clone(list));
+    if let Some(list) = plan.former.as_ref().and_then(|former| former.blocked.clone()) {
+        world.block(list);
     }
+    let mut reload = Reload::new(plan.loaded.blocklist.clone());
     while world.advance() {
         write(&mut world, &mut writer, &mut latencies)?;
         let elapsed = world.now() - Instant::ZERO;

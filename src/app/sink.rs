@@ -51,14 +51,6 @@ impl Place {
         }
     }
 
-    /// Writes what the routing table announces, where there is a table for it.
-    pub(super) fn write_announced(&self, announced: &[Announced], now: UtcMicros) -> Result<()> {
-        match self {
-            Self::Dataset(dataset) => targets::write_announced(dataset, announced, now),
-            Self::Lines(_) => Ok(()),
-        }
-    }
-
     /// The dataset, if it is one.
     pub(super) fn dataset(&self) -> Option<Dataset> {
         match self {
@@ -72,6 +64,14 @@ impl Place {
         match self {
             Self::Dataset(dataset) => dataset.run(),
             Self::Lines(_) => "",
+        }
+    }
+
+    /// Writes what the routing table announces, where there is a table for it.
+    pub(super) fn write_announced(&self, announced: &[Announced], now: UtcMicros) -> Result<()> {
+        match self {
+            Self::Dataset(dataset) => targets::write_announced(dataset, announced, now),
+            Self::Lines(_) => Ok(()),
         }
     }
 

@@ -48,8 +48,6 @@ impl Sources<'_> {
 pub struct Loaded {
     /// The blocklist, absolute: it is read again on SIGHUP.
     pub blocklist: Option<PathBuf>,
-    /// What it blocks beyond what was left out of the targets: it may have grown since a run that is resumed began.
-    pub blocked: Option<Arc<AddressSet>>,
     /// What the routing table announces.
     pub announced: Arc<Vec<Announced>>,
     /// What the user should know, a line each.

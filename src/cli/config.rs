@@ -71,7 +71,7 @@ fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
     ensure!(
         !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
         "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
@@ -80,8 +80,8 @@ fn in_world(args: &Scan, mut swarm: Swarm, former: Option<Former>, words: Vec<St
         swarm.services = ports::parse(ports).context("-p")?;
     }
     let mut loaded = targets::Loaded::default();
-    if let Some(former) = &former {
-        swarm.given = Some(former.space.clone());
+    if let Some(former) = &mut former {
+        (swarm.given, loaded) = (Some(former.space.clone()), former.load(args.blocklist_file.as_deref())?);
     } else if sources(args).named() {
         let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
         (swarm.given, loaded) = (Some(space), from);
@@ -180,10 +180,10 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
-    let (space, mut loaded) = match &former {
+fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    let (space, mut loaded) = match &mut former {
         // The lists may be gone, or have changed.
-        Some(former) => (former.space.clone(), former.loaded(args.blocklist_file.as_deref())?),
+        Some(former) => (former.space.clone(), former.load(args.blocklist_file.as_deref())?),
         None => {
             let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
             let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;

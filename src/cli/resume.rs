@@ -99,7 +99,9 @@ fn unchanged(arg: &clap::Arg, old: &ArgMatches, new: &ArgMatches, former: &Forme
     let id = arg.get_id().as_str();
     let (before, now) = (values(old, id).join(" "), values(new, id).join(" "));
     let same = match id {
-        "ports" => ports::parse(&now).is_ok_and(|services| services.into_iter().eq(former.space.services())),
+        "ports" => {
+            before == now || ports::parse(&now).is_ok_and(|services| services.into_iter().eq(former.space.services()))
+        }
         "seed" => former.seed().is_ok_and(|seed| seed.to_string() == now),
         _ => before == now,
     };

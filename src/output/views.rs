@@ -81,10 +81,10 @@ fn once(table: &Table) -> Option<String> {
     };
     match table.name {
         "hosts" => Some(rows_of_one_run("(answer = 'syn_ack')::INTEGER")),
-        // The server told all it would; something went wrong; we were stopped.
+        // The server told all it would; something went wrong; we were stopped, or asked to stop.
         "handshakes" => Some(rows_of_one_run(
             "CASE WHEN outcome IN ('complete', 'no_starttls', 'starttls_refused', 'service_refused') THEN 2
-             WHEN outcome <> 'interrupted' THEN 1 ELSE 0 END",
+             WHEN outcome NOT IN ('interrupted', 'blocked') THEN 1 ELSE 0 END",
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),

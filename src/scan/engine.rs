@@ -35,10 +35,11 @@ use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
-/// Targets that may be passed over before somebody else has his turn.
-const PASSED_MAX: usize = 1_024;
 /// How often a lane says how far it is.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Targets that are passed over at a time, blocked or spared, so that receiving never waits long.
+const SKIPS_MAX: u32 = 4_096;
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -619,8 +620,8 @@ impl Engine {
         if !self.pace.take(now) {
             return None;
         }
-        let probe = self.next_target(now);
-        match probe {
+        let target = self.next_target(now);
+        match target {
             Some((target, number)) => {
                 self.ledger.probes += 1;
                 Some(self.facts_of(target, number))
@@ -632,9 +633,9 @@ impl Engine {
         }
     }
 
-    /// The next target to probe, and for which time.
+    /// The next target to probe, and for which time; `None` if none is due, and after many that are passed over.
     fn next_target(&mut self, now: Instant) -> Option<(Target, u8)> {
-        for _ in 0..PASSED_MAX {
+        for _ in 0..SKIPS_MAX {
             let (target, number) = match self.sweep.next(now) {
                 Step::Index { index, number: 0, empty } => {
                     self.ledger.walked += 1;

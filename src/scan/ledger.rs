@@ -75,9 +75,9 @@ impl Ledger {
     pub fn sums(&self, open: u64, waiting: u64) -> [(&'static str, u64, u64); 4] {
         [
             (
-                "walked + resumed + repeats = probes + spared + blocked_since",
+                "walked + resumed + repeats = probes + blocked_since + spared",
                 self.walked + self.resumed + self.repeats,
-                self.probes + self.spared + self.blocked_since,
+                self.probes + self.blocked_since + self.spared,
             ),
             (
                 "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \

@@ -320,9 +320,9 @@ impl Checker {
     }
 
     fn every_target_probed(&mut self, now: Instant) {
-        let missed =
-            self.planned.iter().filter(|target| !self.excused.contains(target.0) && !self.probes.contains_key(target));
-        for (address, port) in missed.copied().collect::<Vec<_>>() {
+        let missed = self.planned.iter().filter(|(address, _)| !self.excused.contains(*address));
+        let missed: Vec<_> = missed.filter(|target| !self.probes.contains_key(target)).copied().collect();
+        for (address, port) in missed {
             self.violation(now, format!("{}:{port} was never probed", Ipv4Addr::from(address)));
         }
     }
@@ -348,8 +348,9 @@ impl Checker {
                 ledger.turns_lost,
             ),
         ];
-        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.walked);
-        for (equation, left, right) in equations.into_iter().chain((!self.resumed).then_some(targets)) {
+        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes);
+        let once = !self.resumed && self.probes_each == 1;
+        for (equation, left, right) in equations.into_iter().chain(once.then_some(targets)) {
             if left != right {
                 self.violation(now, format!("{equation}: {left} is not {right}"));
             }

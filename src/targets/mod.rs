@@ -1,8 +1,8 @@
 //! What to probe: allowed addresses x ports, or single targets from a list, visited once each in a random order.
 //!
 //! [`cidr`] combines address sets, [`list`] reads files of them, [`input`] lists of targets, [`rib`] routing tables,
-//! [`ports`] port lists; [`permute`] walks the space in an order that is a bijection, [`saved`] is what a dataset keeps of
-//! it. No state beyond the cursor.
+//! [`ports`] port lists; [`permute`] walks the space in an order that is a bijection; [`saved`] is what a dataset keeps
+//! of it. No state beyond the cursor.
 
 pub mod cidr;
 mod coarse;
