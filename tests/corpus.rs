@@ -110,6 +110,7 @@ replays! {
     certificate: 20_000,
     connection: 20_000,
     engine: 1_000,
+    filter: 20_000,
     frame: 100_000,
     imap: 5_000,
     irc: 5_000,
@@ -118,6 +119,7 @@ replays! {
     smtp: 5_000,
     targets: 20_000,
     tls: 3_000,
+    xmpp: 5_000,
 }
 
 #[test]

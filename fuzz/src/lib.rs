@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod connection;
 pub mod dialogues;
 pub mod engine;
+pub mod filter;
 pub mod frame;
 mod input;
 mod lines;
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("certificate", certificate::run),
     ("connection", connection::run),
     ("engine", engine::run),
+    ("filter", filter::run),
     ("frame", frame::run),
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
@@ -31,4 +33,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("smtp", dialogues::smtp),
     ("targets", targets::run),
     ("tls", tls::run),
+    ("xmpp", dialogues::xmpp),
 ];

@@ -102,12 +102,13 @@ fn talk<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piec
         match speaker.next(observer, &call(&identity)) {
             Next::Say(line) => {
                 said += 1;
-                assert!(said <= SAID_MAX && line.ends_with(b"\r\n"), "line {said}: {line:?}");
+                assert!(said <= SAID_MAX && (line.ends_with(b"\r\n") || line.ends_with(b">")), "line {said}: {line:?}");
                 observer.bytes(Direction::Client, &line);
             }
             next => return next,
         }
     };
+    listen(&mut observer);
     for chunk in chunks {
         let bytes: &[u8] = if let Chunk::Bytes(_, bytes) = chunk { bytes } else { &[] };
         for part in bytes.chunks(piece) {

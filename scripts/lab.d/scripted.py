@@ -10,6 +10,7 @@ A family is a table of what the client may say and what is answered; a kind says
     absent    does not offer it
     garbage   agrees, and answers the ClientHello with text
     inject    agrees, and sends the reply to a command nobody gave in the same segment; then TLS works
+    slow      greets after twenty seconds, as some do against senders of spam (SMTP only); offers nothing
     unasked   cannot be asked for capabilities, and still has STARTTLS (POP3 and IRC)
 """
 
@@ -18,8 +19,10 @@ import socket
 import ssl
 import sys
 import threading
+import time
 
 IDLE_S = 60
+SLOW_S = 20
 
 # A server's state of mind: what a table's answers may depend on.
 OFFERS = {"refuse", "garbage", "inject"}
@@ -30,7 +33,7 @@ class Smtp:
 
     protocol, port, greeting = "smtp", 25, b"220 scripted.example ESMTP\r\n"
     agrees, refuses, injected = b"220 2.0.0 go\r\n", b"454 4.7.0 TLS not available\r\n", b"250 2.0.0 slipped in\r\n"
-    kinds = ("refuse", "absent", "garbage", "inject")
+    kinds = ("refuse", "absent", "garbage", "inject", "slow")
 
     @staticmethod
     def answer(line, offers, _kind):
@@ -176,6 +179,8 @@ def serve_one(sock, family, kind, context):
     """One connection from greeting to close."""
     sock.settimeout(IDLE_S)
     try:
+        if kind == "slow":
+            time.sleep(SLOW_S)
         sock.sendall(family.greeting)
         if talk(sock, family, kind) is not None:
             if kind == "garbage":

@@ -12,7 +12,8 @@ import ssl
 import subprocess
 import threading
 
-TIMEOUT_S = 10
+# Longer than the slowest greeting of a lab.
+TIMEOUT_S = 25
 INJECTION_S = 0.3
 
 # The scanner's offer, in its order, so that a server that honours it picks the same.

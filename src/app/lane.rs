@@ -2,7 +2,7 @@
 
 use crate::app::clock::Clock;
 use crate::base::Instant;
-use crate::lane::step;
+use crate::lane::{Moved, step};
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Longest sleep of an idle lane: bounds how late an answer is seen.
 const IDLE_MAX: Duration = Duration::from_micros(500);
+/// So many frames received in a round are soon followed by more.
+const MUCH: usize = 32;
 /// How long a link may take to send the last frames.
 const FLUSH_MAX: Duration = Duration::from_millis(200);
 /// How often the lane's state is published.
@@ -147,7 +149,7 @@ impl<Io: FrameIo> Lane<Io> {
             let now = self.clock.now();
             let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
                 failure.get_or_insert(error);
-                0
+                Moved { received: 0, sent: 0 }
             });
             if failure.is_some() {
                 // Without a link nothing more is heard: give every open connection its row.
@@ -169,8 +171,13 @@ impl<Io: FrameIo> Lane<Io> {
                 self.publish();
                 return failure.map_or(Ok(()), Err);
             }
-            if moved == 0 {
-                std::thread::sleep(self.engine.next_timeout(now).since(now).min(IDLE_MAX));
+            let idle =
+                if moved.received + moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
+            // A link that has enough to send is left alone, unless it brings much.
+            let rest = if moved.received < MUCH { self.io.rest() } else { Duration::ZERO };
+            let pause = idle.max(rest).min(IDLE_MAX);
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
             }
         }
     }

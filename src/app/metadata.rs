@@ -93,6 +93,10 @@ pub(super) fn json(
     add("failure_unique", (ledger.refused + ledger.unreachable).into());
     add("validation_failed", (ledger.bad_cookie + ledger.bad_quotes + ledger.strays).into());
     add("output_results", written.lines.unwrap_or(written.hosts).into());
+    add(
+        "outcomes",
+        state.outcomes.named().map(|(name, count)| (name.to_owned(), count.into())).collect::<Map<_, _>>().into(),
+    );
     add("pcap_recv", state.nic.rx_frames.into());
     add("pcap_drop", (state.nic.rx_ring_full + state.nic.rx_fill_empty).into());
     add("pcap_ifdrop", state.nic.rx_dropped.into());

@@ -52,7 +52,7 @@ pub fn give_up(output: Option<&Path>, again: Option<&Path>) -> Result<Privileges
 /// What the run needs to its end.
 fn kept(output: Option<&Path>) -> Result<CapsHashSet> {
     let mut kept = CapsHashSet::new();
-    // Before 5.19 even reading a map that is open needs it.
+    // Before 5.19 even reading a map that is open, or running a program, needs it.
     let old = aya::util::KernelVersion::current().is_ok_and(|v| v < aya::util::KernelVersion::new(5, 19, 0));
     if old {
         kept.insert(Capability::CAP_BPF);

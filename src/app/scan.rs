@@ -4,6 +4,7 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::links::{self, Links, Transmit};
 use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
 use crate::app::reload::Reload;
@@ -17,7 +18,7 @@ use crate::base::mac::Mac;
 use crate::dialogue::Identity;
 pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
+use crate::nic::xdp::{Mode, VerdictCounts};
 use crate::output::writer::Written;
 use crate::record::Fact;
 use crate::scan::answered::Answered;
@@ -85,8 +86,12 @@ pub struct Plan {
     pub limits: Limits,
     /// Where the program runs.
     pub mode: Mode,
-    /// How sockets are bound.
-    pub bind: Bind,
+    /// Which way probes take.
+    pub transmit: Transmit,
+    /// Lanes; one a queue if absent, as far as there are CPUs.
+    pub lanes: Option<u32>,
+    /// Microseconds for which a system call polls the driver; interrupts alone if absent.
+    pub busy_poll: Option<u32>,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
     /// What XMPP streams are asked for where the server's name is unknown.
@@ -147,7 +152,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     drop(sender);
 
     let dropped_before = way.interface.tx_dropped;
-    let stopped = supervise(plan, clock, &signals, &control, &lanes, &writer);
+    let stopped = supervise(plan, &way, clock, &signals, &control, &lanes, &writer);
     let state = lanes.state();
     let answered_bytes = lanes.answered.bytes();
     let lane_errors = lanes.join();
@@ -250,33 +255,6 @@ pub fn random() -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// Sockets and program on the interface. Dropping it leaves the interface as it was.
-pub struct Links {
-    /// One per queue, until a lane takes it.
-    pub sockets: Vec<Socket>,
-    /// The program.
-    pub program: Program,
-}
-
-impl Links {
-    fn open(plan: &Plan, way: &Way, key: Key) -> Result<Self> {
-        let name = &way.interface.name;
-        let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
-        // The program first: it refuses an occupied interface before anything else is touched.
-        let mut config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
-        config.flags |= if plan.answers.rst { contract::FORWARD_CLOSED } else { 0 };
-        config.flags |= if plan.answers.icmp { contract::FORWARD_ICMP } else { 0 };
-        let mut program = Program::attach(name, plan.mode, config)?;
-        let mut sockets = Vec::new();
-        for queue in 0..way.interface.rx_queues {
-            let socket = Socket::open(name, queue, options)?;
-            program.register(queue, &socket)?;
-            sockets.push(socket);
-        }
-        Ok(Self { sockets, program })
-    }
-}
-
 /// SIGINT and SIGTERM, and SIGHUP, counted.
 pub(super) struct Signals {
     stops: Arc<AtomicUsize>,
@@ -328,8 +306,9 @@ impl Lanes {
         control: &Arc<Control>,
         facts: &SyncSender<Fact>,
     ) -> Result<Self> {
-        let sockets = std::mem::take(&mut links.sockets);
-        let count = sockets.len() as u64;
+        let links = std::mem::take(&mut links.lanes);
+        let count = links.len() as u64;
+        let cpus = links::cpus();
         let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
         let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
@@ -337,7 +316,7 @@ impl Lanes {
         let (shard, shards) = plan.shard;
         let (claims, answered) = (Arc::default(), Arc::<Answered>::default());
         let mut lanes = Self { threads: Vec::new(), published: Vec::new(), answered: Arc::clone(&answered) };
-        for (number, io) in (0..).zip(sockets) {
+        for (number, io) in (0..).zip(links) {
             let config = Config {
                 space: Arc::clone(&space),
                 permutation,
@@ -360,7 +339,7 @@ impl Lanes {
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
             let published = Published::default();
-            let lane = Lane {
+            let mut lane = Lane {
                 io,
                 engine: Engine::new(
                     config,
@@ -374,8 +353,12 @@ impl Lanes {
                 published: published.clone(),
                 facts: facts.clone(),
             };
+            let (own, beside) = places(&cpus, number, count);
             let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {
-                pin(number);
+                // What runs beside the lane stays where the thread is that starts it.
+                pin(beside);
+                lane.io.start()?;
+                pin(own);
                 lane.run()
             })?;
             lanes.threads.push(thread);
@@ -404,16 +387,19 @@ const fn share(whole: u64, number: u64, count: u64) -> u64 {
     whole / count + if number < whole % count { 1 } else { 0 }
 }
 
-/// Binds the thread to the `number`-th CPU that it may use. Without it the lane is slower, not wrong.
-fn pin(number: u64) {
-    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-    use nix::unistd::Pid;
-    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return };
-    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
-    let Some(cpu) = usize::try_from(number).ok().and_then(|n| cpus.get(n % cpus.len().max(1))) else { return };
+/// The CPU of lane `number` of `count`, and that of what runs beside it: another one if there are enough.
+fn places(cpus: &[usize], number: u64, count: u64) -> (Option<usize>, Option<usize>) {
+    let nth = |place: u64| cpus.get(usize::try_from(place).ok()? % cpus.len().max(1)).copied();
+    let beside = if 2 * count <= cpus.len() as u64 { count + number } else { number };
+    (nth(number), nth(beside))
+}
+
+/// Binds the thread to that CPU. Without it the lane is slower, not wrong.
+fn pin(cpu: Option<usize>) {
+    use nix::sched::{CpuSet, sched_setaffinity};
     let mut one = CpuSet::new();
-    if one.set(*cpu).is_ok() {
-        let _ = sched_setaffinity(Pid::from_raw(0), &one);
+    if cpu.is_some_and(|cpu| one.set(cpu).is_ok()) {
+        let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &one);
     }
 }
 
@@ -431,13 +417,15 @@ pub enum Stopped {
 /// Watches over the lanes until they are through. Says why they were stopped early, if they were.
 fn supervise(
     plan: &Plan,
+    way: &Way,
     clock: Clock,
     signals: &Signals,
     control: &Control,
     lanes: &Lanes,
     writer: &WriterThread,
 ) -> Option<Stopped> {
-    let mut status = Status::new(plan.quiet, plan.rate.is_some());
+    let Interface { name, tx_dropped, .. } = &way.interface;
+    let mut status = Status::new(plan.quiet, plan.rate.is_some()).watching(name, *tx_dropped);
     let mut reload = Reload::new(plan.loaded.blocklist.clone());
     let mut stopped = None;
     while lanes.running() {

@@ -1,15 +1,16 @@
 //! The account of a run: `run.json`, the summary on the terminal, and the proof that it adds up.
 
 use crate::app::lane::Snapshot;
+use crate::app::links::Links;
 use crate::app::privileges::Privileges;
-use crate::app::scan::{Links, Plan, Stopped, Way};
+use crate::app::scan::{Plan, Stopped, Way};
 use crate::base::UtcMicros;
 use crate::nic::contract::Reason;
-use crate::nic::xdp::{BoundMode, Socket};
+use crate::nic::xdp::{BoundMode, Queues, Socket};
 use crate::output::writer::Written;
 use crate::record::Fact;
 use crate::scan::ledger::Ledger;
-use crate::tls;
+use crate::{session, tls};
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -156,7 +157,7 @@ impl Summary {
             config: config_json(plan),
             link,
             privileges,
-            tls_offer: json!({ "suites": suites, "groups": groups }),
+            tls_offer: json!({ "suites": suites, "groups": groups, "alpn": alpn_json(plan) }),
             xdp: None,
             tx_dropped: None,
             ledger: None,
@@ -215,7 +216,10 @@ impl Summary {
         let Some((state, written)) = &self.account else { return Ok(()) };
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
         state.ledger.check(state.open, state.waiting).map_err(wrong)?;
+        let nic = &state.nic;
+        let made = nic.live_sent + nic.live_refused + nic.live_lost;
         let pairs = [
+            ("live probes", nic.live_probes, "sent, refused or lost", made),
             (
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),
@@ -239,7 +243,7 @@ impl Summary {
 
 /// What a run on an interface runs on.
 pub fn link_json(way: &Way, links: &Links) -> Value {
-    let modes: Vec<&str> = links.sockets.iter().map(mode_name).collect();
+    let modes: Vec<&str> = links.lanes.iter().flat_map(Queues::sockets).map(mode_name).collect();
     json!({
         "interface": way.interface.name,
         "driver": way.interface.driver,
@@ -247,6 +251,9 @@ pub fn link_json(way: &Way, links: &Links) -> Value {
         "gateway": way.gateway,
         "gateway_mac": crate::base::mac::Mac(way.link.destination).to_string(),
         "queues": modes.len(),
+        "lanes": links.lanes.len(),
+        "tx": links.path.name,
+        "tx_reason": links.path.reason,
         "bind": modes,
     })
 }
@@ -256,6 +263,13 @@ fn mode_name(socket: &Socket) -> &'static str {
         BoundMode::ZeroCopy => "zerocopy",
         BoundMode::Copy => "copy",
     }
+}
+
+/// What is offered in ALPN, by service; only where something is.
+fn alpn_json(plan: &Plan) -> Value {
+    let offers = plan.space.services().map(|service| (service, session::alpn(service.protocol).names()));
+    let offers = offers.filter(|(_, names)| !names.is_empty());
+    offers.map(|(service, names)| (format!("{}:{}", service.protocol, service.port), json!(names))).collect()
 }
 
 fn config_json(plan: &Plan) -> Value {
@@ -313,11 +327,13 @@ impl fmt::Display for Summary {
         let closed = self.verdicts(Reason::DropClosed) + self.verdicts(Reason::UpClosed);
         let unreachable = self.verdicts(Reason::DropIcmp) + self.verdicts(Reason::UpIcmp);
         let seconds = self.end_us.map_or(0.0, |end| (end - self.start_us) as f64 / 1e6);
-        writeln!(f, "probes sent: {} in {seconds:.1} s", ledger.probes)?;
+        writeln!(f, "probes sent: {} in {seconds:.1} s{}", ledger.probes, self.path())?;
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {unreachable:>10} reported by ICMP")?;
-        writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(ledger.answers + closed + unreachable))?;
+        let unsent = state.nic.live_refused + state.nic.live_lost;
+        let told = ledger.answers + closed + unreachable + unsent;
+        writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(told))?;
         if ledger.blocked_since > 0 {
             let count = ledger.blocked_since;
             writeln!(f, "  {count:>10} more were not sent: the blocklist that was read again has their targets")?;
@@ -346,15 +362,25 @@ impl Summary {
         let of = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let rate = self.config["rate"].as_f64().map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.0} p/s"));
         format!(
-            "scanning {} addresses, {} targets, from {} ({}, {} on {} queues), rate {rate}, seed {}",
+            "scanning {} addresses, {} targets, from {} ({}, {} lanes on {} queues), by {} ({}), rate {rate}, seed {}",
             self.config["addresses"],
             self.config["targets"],
             of(&self.link["interface"]),
             of(&self.link["driver"]),
-            of(&self.link["bind"][0]),
+            self.link["lanes"],
             self.link["queues"],
+            of(&self.link["tx"]),
+            of(&self.link["tx_reason"]),
             self.config["seed"]
         )
+    }
+
+    /// By which way probes were sent, and why, if it was a network.
+    fn path(&self) -> String {
+        match (self.link["tx"].as_str(), self.link["tx_reason"].as_str()) {
+            (Some(name), Some(reason)) => format!(" by {name} ({reason})"),
+            _ => String::new(),
+        }
     }
 
     /// How many frames the XDP program judged for `reason`.
@@ -372,6 +398,8 @@ impl Summary {
             (self.verdicts(Reason::DropNoSocket), "frames dropped: no socket on their queue"),
             (self.verdicts(Reason::DropBadCookie), "SYN-ACKs to nothing we sent"),
             (self.tx_dropped.unwrap_or(0), "frames dropped by the link instead of sent"),
+            (state.nic.live_refused, "probes refused by the driver, its ring being full"),
+            (state.nic.live_lost, "probes lost: the interface was down or gone"),
             (state.ledger.no_room, "answers not taken at once: connection table full"),
             (state.ledger.turns_lost, "answers without a connection: gone, or the run over, when their turn came"),
             (state.ledger.resets_unsent, "resets not sent: too many at a time"),

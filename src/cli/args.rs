@@ -1,5 +1,6 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::targets::ports;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub enum Command {
 }
 
 /// `starling scan`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
@@ -37,18 +38,15 @@ Examples:
   starling scan --probe-only -p 80 -o - 198.18.0.0/16
   starling scan --probe-only -p 80,8000-8010 -o results.csv -f saddr,sport,ttl,classification \
       --output-filter \"success = 1 || classification = rst\" 198.18.0.0/16
+  starling scan --noise --contact noc@example.org -n 1000000 -r 50000 -o noise
   starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number; a protocol on another port as in smtp:2525; study for all
-    /// fourteen ports of the study, which are those below but managesieve. Known are
-    /// smtp (25), smtps (465), submission (587), imap (143), imaps (993), pop3 (110), pop3s (995), irc (6667), ircs
-    /// (6697), xmpp-client (5222), xmpps-client (5223), xmpp-server (5269), xmpps-server (5270), https (443), managesieve
-    /// (4190).
-    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    /// Ports.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS", help = ports_help())]
     pub ports: Option<String>,
 
     /// Folder of the dataset; it must not exist, or be empty. With --probe-only also a file of lines, if its name ends
@@ -92,6 +90,17 @@ pub struct Scan {
     /// List the fields of lines, and do nothing else.
     #[arg(long)]
     pub list_output_fields: bool,
+
+    /// Measure the background noise as the study did: -n probes [default: 100000000] to each of the ports 1337, 7583,
+    /// 46721, 58976 and 65322, with two seeds (-e and the next one). Each of the ten is a dataset below the folder of
+    /// -o; noise.csv there, and a table at the end, tell how many answered and how many of these never completed a
+    /// handshake. What is said to those who do is a TLS ClientHello.
+    #[arg(long, conflicts_with_all = ["probe_only", "ports", "nic", "dry_run", "metadata_file", "shards"])]
+    pub noise: bool,
+
+    /// The part of --noise that this process does, as PORT:SEED.
+    #[arg(long, hide = true, requires = "noise")]
+    pub noise_part: Option<String>,
 
     /// Write a JSON object about the scan at its end, with zmap's keys; - is standard output.
     #[arg(short = 'm', long, value_name = "FILE")]
@@ -179,9 +188,21 @@ pub struct Scan {
     #[arg(long, value_name = "MODE", default_value = "native")]
     pub xdp_mode: XdpMode,
 
-    /// How AF_XDP sockets are bound; auto takes zero copy where the driver has it.
-    #[arg(long, value_name = "MODE", default_value = "auto")]
-    pub bind: Bind,
+    /// Which way probes take; everything else leaves by AF_XDP. The way chosen and why stand in the first line and in
+    /// run.json.
+    #[arg(long, value_name = "PATH", default_value = "auto", alias = "bind")]
+    pub tx: Transmit,
+
+    /// Lanes: threads that send and receive, each pinned to a CPU, with a share of the targets and of the receive
+    /// queues. A queue has one lane, so there are no more of them than queues [default: a lane a queue, as far as there
+    /// are CPUs].
+    #[arg(short = 'T', long, value_name = "N", visible_alias = "sender-threads")]
+    pub lanes: Option<u32>,
+
+    /// Have each look at a queue poll its driver for so many microseconds instead of waiting for interrupts (Linux
+    /// 5.11). Of no use on a veth.
+    #[arg(long, value_name = "MICROS")]
+    pub busy_poll: Option<u32>,
 
     /// Connections open at a time, over all queues; the sweep slows down when they are nearly all in use
     /// [default: what fits into a quarter of the free memory at 12 KiB each, from 1000 to 1000000].
@@ -246,6 +267,14 @@ pub enum XmppTo {
     Address,
 }
 
+fn ports_help() -> String {
+    format!(
+        "Ports, by name or number; study is the study's fourteen; a protocol on another port as in smtp:2525. Known \
+         are {}",
+        ports::known()
+    )
+}
+
 /// Answers to record beside SYN-ACKs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AnswerArg {
@@ -295,15 +324,18 @@ pub enum Format {
     Binary,
 }
 
-/// How sockets are bound.
+/// Which way probes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Bind {
-    /// Zero copy if the driver has it, else copy.
+pub enum Transmit {
+    /// Zero copy if the driver has it, else live frames if the rate wants them and the driver takes them, else copy.
     Auto,
-    /// Zero copy or nothing.
+    /// AF_XDP, the NIC reading our frames, or nothing.
     Zerocopy,
-    /// Copy.
+    /// AF_XDP, the kernel copying each frame: works everywhere, about 2 million probes a second and CPU.
     Copy,
+    /// Frames made by the kernel from 16 bytes each and redirected to the driver, or nothing: for drivers with native
+    /// XDP and no zero copy; needs Linux 5.18 and a CPU's full attention while it sends.
+    Live,
 }
 
 /// `starling doctor`.

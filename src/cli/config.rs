@@ -1,12 +1,14 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{AnswerArg, Bind as BindArg, OutputModule, ProbeOptions, Scan, XdpMode, XmppTo as XmppToArg};
+use super::args::{AnswerArg, OutputModule, ProbeOptions, Scan, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg};
+use crate::app::links::Transmit;
 use crate::app::memory;
+use crate::app::noise::{self, Part};
 use crate::app::scan::{self, Plan, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
-use crate::nic::xdp::{Bind, Mode};
+use crate::nic::xdp::Mode;
 use crate::output::lines::filter::{self, Filter};
 use crate::output::lines::{Format, Selection, parse_fields};
 use crate::record::answer::Kind;
@@ -34,6 +36,9 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    if let Some(part) = &args.noise_part {
+        return noise_part(args, part);
+    }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
         None => on_network(args, args.interface.clone()),
         Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
@@ -89,7 +94,9 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         connections_max: swarm.connections_max,
         limits: swarm.limits,
         mode: Mode::Native,
-        bind: Bind::Auto,
+        transmit: Transmit::Auto,
+        lanes: None,
+        busy_poll: None,
         ehlo: None,
         xmpp_to: XmppTo::default(),
         contact: contact(args).map(str::to_owned),
@@ -103,6 +110,31 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         described: described(args),
         world: Some(Box::new(swarm)),
     })
+}
+
+/// Targets of each part of `--noise`, if nothing else is asked for: as many as the study's.
+const NOISE_TARGETS: u64 = 100_000_000;
+
+/// The folder of `--noise`, and the first seed. What is wrong with the rest shows here too.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
+    let seed = args.seed.map_or_else(scan::random, Ok)?;
+    noise_part(args, &Part { port: noise::PORTS[0], seed }.to_string())?;
+    Ok((output(args)?, seed))
+}
+
+fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
+    let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
+    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let mut plan = on_network(&args, args.interface.clone())?;
+    if args.max_targets.is_none() {
+        plan.targets_max = NOISE_TARGETS;
+    }
+    plan.metadata = Some(part.result(&plan.output));
+    plan.output = part.folder(&plan.output);
+    Ok(plan)
 }
 
 /// What goes into the manifest as it was given.
@@ -168,11 +200,14 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
             XdpMode::Native => Mode::Native,
             XdpMode::Generic => Mode::Generic,
         },
-        bind: match args.bind {
-            BindArg::Auto => Bind::Auto,
-            BindArg::Zerocopy => Bind::ZeroCopy,
-            BindArg::Copy => Bind::Copy,
+        transmit: match args.tx {
+            TransmitArg::Auto => Transmit::Auto,
+            TransmitArg::Zerocopy => Transmit::ZeroCopy,
+            TransmitArg::Copy => Transmit::Copy,
+            TransmitArg::Live => Transmit::Live,
         },
+        lanes: args.lanes,
+        busy_poll: args.busy_poll,
         contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
         xmpp_to: match args.xmpp_to {
@@ -382,6 +417,16 @@ mod tests {
         assert_eq!(given.world.map(|world| world.space().size()), Some(256));
         let named = plan("--nic xdp:eth9 -o x -p smtp 198.18.0.1").expect("well-formed");
         assert!(named.interface.as_deref() == Some("eth9") && named.world.is_none());
+    }
+
+    #[test]
+    fn the_transmit_path_and_the_lanes_are_as_asked_for() {
+        let of = |line: &str| plan(&format!("-p smtp -o x {line} 198.18.0.1")).map(|plan| (plan.transmit, plan.lanes));
+        assert_eq!(of(""), Ok((Transmit::Auto, None)));
+        assert_eq!(of("--tx live -T 2"), Ok((Transmit::Live, Some(2))));
+        assert_eq!(of("--tx zerocopy --sender-threads 3"), Ok((Transmit::ZeroCopy, Some(3))));
+        assert_eq!(of("--bind copy --lanes 1"), Ok((Transmit::Copy, Some(1))));
+        assert!(of("--tx fast").is_err());
     }
 
     #[test]

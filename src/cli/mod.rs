@@ -4,7 +4,7 @@ pub mod args;
 pub mod config;
 mod dry_run;
 
-use crate::app::{doctor, scan};
+use crate::app::{doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -53,6 +53,9 @@ fn scan(args: &args::Scan) -> Exit {
     if args.list_output_fields {
         return list_output_fields();
     }
+    if args.noise && args.noise_part.is_none() {
+        return noise(args);
+    }
     let plan = match config::resolve(args) {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
@@ -72,6 +75,20 @@ fn scan(args: &args::Scan) -> Exit {
         };
     }
     match scan::run(&plan) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
+        }
+        Err(error) => complain(&error, Exit::Fatal),
+    }
+}
+
+fn noise(args: &args::Scan) -> Exit {
+    let (output, seed) = match config::noise(args) {
+        Ok(noise) => noise,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    match noise::run(&output, seed) {
         Ok(ended) => {
             eprint!("{}", ended.text);
             if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }

@@ -102,6 +102,8 @@ pub struct Irc {
     tls: bool,
     /// The client has introduced itself.
     introduced: bool,
+    /// The server welcomes a client that has not.
+    welcomed: bool,
     /// Token of a PING that the client has not answered.
     ping: Option<Box<[u8]>>,
     pongs: u8,
@@ -116,6 +118,7 @@ impl Irc {
             lines: 0,
             tls: false,
             introduced: false,
+            welcomed: false,
             ping: None,
             pongs: 0,
         }
@@ -163,7 +166,7 @@ impl Irc {
 
     fn message(&mut self, message: &Message<'_>, line: &Line) {
         match message.command.to_ascii_uppercase().as_slice() {
-            b"NOTICE" if !self.introduced && !self.talk.upgraded() => self.talk.keep_greeting(line),
+            b"NOTICE" if !self.named() && !self.talk.upgraded() => self.talk.keep_greeting(line),
             b"PING" => {
                 let token = message.parameter(0);
                 let end = token.iter().position(|byte| matches!(byte, b'\r' | 0)).unwrap_or(token.len());
@@ -172,7 +175,7 @@ impl Irc {
             b"CAP" if message.parameter(1).eq_ignore_ascii_case(b"LS") => self.listed(message, line),
             b"ERROR" => self.closing(line),
             b"001" if self.introduced => self.talk.go_deaf(),
-            b"001" => self.introduced = true,
+            b"001" => self.welcomed = true,
             b"670" if self.asked == Asked::StartTls => self.upgrade_reply(true, line, message),
             b"691" if self.asked == Asked::StartTls => self.upgrade_reply(false, line, message),
             b"410" | b"421" | b"451" | b"461" => self.refused_command(line, message),
@@ -251,17 +254,22 @@ impl Irc {
 
     fn upgrade_reply(&mut self, accepted: bool, line: &Line, message: &Message<'_>) {
         self.asked = Asked::Nothing;
-        if self.introduced {
+        if self.named() {
             self.talk.upgrade_reply_text(accepted, text(message.command));
         } else {
             self.talk.upgrade_reply(accepted, line);
         }
     }
 
+    /// The server may address the client by its name.
+    fn named(&self) -> bool {
+        self.introduced || self.welcomed
+    }
+
     fn closing(&mut self, line: &Line) {
         if self.asked == Asked::Quit {
             self.talk.end();
-        } else if self.introduced {
+        } else if self.named() {
             self.talk.refused_silently();
         } else {
             self.talk.refused(line);

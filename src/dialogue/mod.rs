@@ -82,7 +82,8 @@ pub struct Capabilities {
 /// The upgrade, step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The server advertised it. `None` until a capability list was seen.
+    /// The server advertised it. `None` until a capability list was seen; a server that does not know the query at all
+    /// (SMTP 5yz to EHLO) advertises nothing.
     pub offered: Option<bool>,
     /// The server says that nothing goes without it (XMPP `<required/>`). `None` until a list was seen, and where
     /// the protocol cannot say so.
@@ -110,7 +111,7 @@ pub struct Findings {
     /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE, POP3 -ERR), or a shutdown
     /// nobody asked for (SMTP 421, IMAP BYE, IRC ERROR, XMPP stream error).
     pub refused: bool,
-    /// It refused because it does not serve the name it was asked for (XMPP `host-unknown`).
+    /// It refused because it does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
     pub host_unknown: bool,
     /// What it said when it refused: the last line of the greeting or the shutdown (XMPP: the stream error's
     /// condition).

@@ -208,6 +208,10 @@ impl Smtp {
             capabilities.code = Some(code);
             capabilities.list.clear();
             capabilities.auth.clear();
+            // Who does not know EHLO has no extension (section 4.1.1.1).
+            if code / 100 == 5 {
+                self.talk.offered(false);
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A rule is a name as the software writes it, in words; a banner names the software if these words stand in it one
 //! after the other, whole and in any case. Blanks, brackets, commas, semicolons and slashes part words; a host name is
 //! one word, so `postfix.example.org` names nothing. If several rules fit, the one that stands first in the banner
-//! counts. The version is the first of the next four words that begins with a digit (or `v` and a digit) and has a
-//! dot. What a server does not say is not guessed: most Postfix servers tell no version, and many servers tell nothing.
+//! counts. The version is the next word if that begins with a digit (or `v` and a digit) and has a dot; years, and words
+//! such as `Server` and `Release`, may stand before it. What a server does not say is not guessed: most Postfix servers tell no version, and many servers tell nothing.
 //!
 //! Looked at are the greeting and, where the protocol has it, the capability `IMPLEMENTATION` (RFC 2449, RFC 5804).
 
@@ -63,8 +63,22 @@ const RULES: &[(&str, &str)] = &[
     ("Zimbra", "Zimbra"),
 ];
 
-/// Words behind the name among which the version is looked for.
-const REACH: usize = 4;
+/// Words that may stand between name and version.
+const FILLERS: &[&str] = &[
+    "ESMTP",
+    "SMTP",
+    "IMAP",
+    "IMAP4",
+    "IMAP4rev1",
+    "POP3",
+    "Mail",
+    "MTA",
+    "Release",
+    "Server",
+    "Service",
+    "TM",
+    "Version",
+];
 
 /// The software that the server says it is.
 pub fn software(findings: &Findings) -> Option<Software> {
@@ -91,7 +105,7 @@ fn named(banner: &str) -> Option<Software> {
         };
         RULES.iter().find_map(|(rule, name)| {
             let behind = words.get(at + fits(rule)?..).unwrap_or_default();
-            Some(Software { name, version: behind.iter().take(REACH).find_map(|word| version(word)) })
+            Some(Software { name, version: version(behind) })
         })
     })
 }
@@ -100,8 +114,13 @@ fn parts(c: char) -> bool {
     c.is_whitespace() || "()[]<>{},;/\"'".contains(c)
 }
 
-fn version(word: &str) -> Option<String> {
-    let number = word.strip_prefix(['v', 'V']).unwrap_or(word).trim_end_matches(['.', ':']);
+fn version(behind: &[&str]) -> Option<String> {
+    let mut behind = behind.iter().map(|word| word.trim_end_matches(['.', ':', '-']));
+    let filler = |word: &str| {
+        word.chars().all(|c| c.is_ascii_digit()) || FILLERS.iter().any(|filler| filler.eq_ignore_ascii_case(word))
+    };
+    let word = behind.find(|word| !filler(word))?;
+    let number = word.strip_prefix(['v', 'V']).unwrap_or(word);
     let fits = number.starts_with(|c: char| c.is_ascii_digit()) && number.contains('.');
     fits.then(|| number.to_owned())
 }
@@ -133,7 +152,7 @@ mod tests {
             (
                 "+OK Microsoft Exchange Server 2003 POP3 server version 6.5.7638.1 (x) ready.",
                 "Microsoft Exchange",
-                None,
+                Some("6.5.7638.1"),
             ),
             (
                 "220 a Microsoft ESMTP MAIL Service, Version: 6.0.3790.4675 ready",
@@ -154,7 +173,7 @@ mod tests {
         {
             assert_eq!(says(banner), None, "{banner}");
         }
-        assert_eq!(says("220 exim.example.org ESMTP Postfix, not Exim 4.9"), Some(("Postfix", Some("4.9".to_owned()))));
+        assert_eq!(says("220 exim.example.org ESMTP Postfix, not Exim 4.9"), Some(("Postfix", None)));
     }
 
     #[test]

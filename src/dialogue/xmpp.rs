@@ -258,7 +258,7 @@ impl Xmpp {
     }
 
     fn replied(&mut self, seen: &[u8], accepted: bool) {
-        self.findings.upgrade.reply = Some(text(&seen).into());
+        self.findings.upgrade.reply = Some(text(seen).into());
         self.findings.upgrade.accepted = Some(accepted);
     }
 
@@ -284,7 +284,7 @@ impl Xmpp {
         if self.findings.refusal.is_some() {
             return;
         }
-        self.findings.host_unknown = condition == "host-unknown";
+        self.findings.host_unknown = matches!(condition, "host-unknown" | "host-gone");
         let mut said = format!("{condition} {}", child.text.trim());
         self.findings.truncated |= super::talk::shorten(&mut said, limits::LINE);
         self.findings.refusal = Some(text(said.trim_end().as_bytes()).into());

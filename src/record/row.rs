@@ -58,7 +58,7 @@ table! {
         protocol: &'static str,
         /// Name of the server, where the list of targets gave one: it was sent as SNI (RFC 6066, section 3).
         name: Option<String>,
-        /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
+        /// Last stage entered: `greeting` (until the server's first words), `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,
         /// How the conversation ended. All was seen: `complete`, or `no_starttls` (not advertised). The server said
@@ -107,6 +107,9 @@ table! {
         apop: bool,
         /// A capability query in the clear was answered.
         capabilities_before_ok: bool,
+        /// Code of the reply to that query, where the protocol has numbers (SMTP 250, or 502 and the like if it was
+        /// refused; IRC 421 or 451 if it was refused).
+        capabilities_before_code: Option<u16>,
         /// Capabilities before encryption, as written by the server, in its order.
         capabilities_before: Vec<String>,
         /// Authentication mechanisms before encryption, upper case, in the server's order.
@@ -126,6 +129,8 @@ table! {
         starttls_injected: u32,
         /// A capability query inside TLS was answered.
         capabilities_after_ok: bool,
+        /// Code of the reply to that query, as before TLS.
+        capabilities_after_code: Option<u16>,
         /// Capabilities inside TLS, as written by the server, in its order.
         capabilities_after: Vec<String>,
         /// Authentication mechanisms inside TLS, upper case, in the server's order.

@@ -25,7 +25,7 @@ use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
 use crate::wire::icmp;
 use crate::wire::parse::{Malformed, segment as parse};
-use crate::wire::probe::{Facts, OptionSet, Template};
+use crate::wire::probe::{Facts, Finished, OptionSet, Template};
 use crate::wire::{Link, Segment, Tuple, flags};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -191,8 +191,18 @@ impl Engine {
         self.govern(now);
     }
 
-    /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
+    /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
+    /// nothing is due.
     pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some(length) = self.poll_segment(now, buffer) {
+            return Some(length);
+        }
+        let probe = self.poll_probe(now)?;
+        Some(self.template.write_finished(&probe, buffer))
+    }
+
+    /// As [`Engine::poll_frame`], of the frames that belong to connections.
+    pub fn poll_segment(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         if let Some((tuple, seq)) = self.resets.pop_front() {
             return Some(self.emit_reset(tuple, seq, buffer));
         }
@@ -203,10 +213,20 @@ impl Engine {
             self.ready.pop_front();
             self.rest(now, id);
         }
-        if !self.asks.is_empty() {
-            return self.poll_ask(now, buffer);
-        }
-        self.poll_probe(now, buffer)
+        None
+    }
+
+    /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
+    #[inline]
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
+        let facts = if self.asks.is_empty() { self.next_probe(now) } else { self.next_ask(now) }?;
+        self.template.stamp(now);
+        Some(self.template.finish(&facts))
+    }
+
+    /// The constant part of its probes, with the clock of the last one.
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// Takes the facts gathered since the last call.
@@ -523,17 +543,17 @@ impl Engine {
     }
 
     /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
-    fn poll_ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_ask(&mut self, now: Instant) -> Option<Facts> {
         if !self.pace.take(now) {
             return None;
         }
         let tuple = self.asks.pop_front()?;
         self.ledger.asked_again += 1;
         self.turns.sent(now, tuple.remote);
-        Some(self.write_probe(now, &self.facts_on(tuple), buffer))
+        Some(self.facts_on(tuple))
     }
 
-    fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_probe(&mut self, now: Instant) -> Option<Facts> {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
             return None;
         }
@@ -546,7 +566,7 @@ impl Engine {
         }
         let target = self.next_target(now)?;
         self.ledger.probes += 1;
-        Some(self.write_probe(now, &self.facts_of(target), buffer))
+        Some(self.facts_of(target))
     }
 
     /// The next target that is not blocked; `None` at the end of the sweep, and after many that are.
@@ -568,11 +588,6 @@ impl Engine {
         None
     }
 
-    fn write_probe(&mut self, now: Instant, facts: &Facts, buffer: &mut [u8]) -> usize {
-        self.template.stamp(now);
-        self.template.write(facts, buffer)
-    }
-
     fn facts_of(&self, target: Target) -> Facts {
         let Target { address, port } = target;
         let source_port = self.config.ports.pick(self.config.key, address, port, 0);
@@ -581,9 +596,7 @@ impl Engine {
 
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
-        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
-        let id = (seq >> 16) as u16 ^ seq as u16;
-        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
+        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
 }
 

@@ -78,7 +78,7 @@ dialogues! {
     Imap: Imap by Imap::new, ImapSpeaker;
     Pop3: Pop3 by Pop3::new, Pop3Speaker;
     Irc: Irc by Irc::new, IrcSpeaker;
+    ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
     XmppClient: Xmpp by Xmpp::client, XmppSpeaker;
     XmppServer: Xmpp by Xmpp::server, XmppSpeaker;
-    ManageSieve: ManageSieve by ManageSieve::new, ManageSieveSpeaker;
 }

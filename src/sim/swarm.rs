@@ -1,7 +1,7 @@
 //! What a seed stands for. Each seed turns every fault and habit on or off and weighs the rest anew (swarm
 //! testing): a world in which everything goes wrong at once would hide what one fault alone brings to light.
 
-use super::host::script::{Manner, spoken};
+use super::host::script::Manner;
 use super::host::tcp::{Cuts, Settings};
 use super::host::{Behaviour, Host, Hostile, Service};
 use super::link::Faults;
@@ -225,7 +225,7 @@ impl Swarm {
 }
 
 fn services(random: &mut Random) -> Vec<ports::Service> {
-    let all: Vec<Protocol> = Protocol::ALL.iter().copied().filter(|protocol| spoken(*protocol)).collect();
+    let all = Protocol::ALL;
     let most = random.pick(&[4, all.len()]);
     let count = random.length(1, most);
     let first = random.length(0, all.len() - 1);

@@ -199,7 +199,7 @@ impl World {
     fn round(&mut self) {
         self.round_at = Instant::FAR_FUTURE;
         let moved = match step(self.now, &mut self.nic, &mut self.engine) {
-            Ok(moved) => moved,
+            Ok(moved) => moved.received + moved.sent,
             Err(error) => return self.checker.violation(self.now, format!("the adapter failed: {error}")),
         };
         for frame in self.nic.take_sent() {

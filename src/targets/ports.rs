@@ -151,7 +151,8 @@ pub enum PortError {
     Empty,
 }
 
-fn known() -> String {
+/// Every protocol with its port, in words.
+pub fn known() -> String {
     let names: Vec<String> = Protocol::ALL.iter().map(|p| format!("{p} ({})", p.port())).collect();
     names.join(", ")
 }
@@ -181,7 +182,7 @@ pub fn parse_silent(list: &str) -> Result<Vec<Service>, PortError> {
     let mut services = Vec::new();
     let mut seen = [false; 1 << 16];
     for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        for port in silent_range(item)? {
+        for port in silent_ports(item)? {
             if std::mem::replace(&mut seen[usize::from(port)], true) {
                 return Err(PortError::Twice(port));
             }
@@ -192,15 +193,14 @@ pub fn parse_silent(list: &str) -> Result<Vec<Service>, PortError> {
     if services.is_empty() { Err(PortError::Empty) } else { Ok(services) }
 }
 
-fn silent_range(item: &str) -> Result<std::ops::RangeInclusive<u16>, PortError> {
+fn silent_ports(item: &str) -> Result<Vec<u16>, PortError> {
     let number = |text: &str| text.trim().parse().ok().filter(|port| *port != 0);
     if item.starts_with(|letter: char| letter.is_ascii_digit()) {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
         let range = number(first).zip(number(last)).filter(|(first, last)| first <= last);
-        return range.map(|(first, last)| first..=last).ok_or_else(|| PortError::NotAPort(item.to_owned()));
+        return range.map(|(first, last)| (first..=last).collect()).ok_or_else(|| PortError::NotAPort(item.to_owned()));
     }
-    let service = parse_one(item)?;
-    Ok(service.port..=service.port)
+    Ok(parse(item)?.iter().map(|service| service.port).collect())
 }
 
 fn parse_one(item: &str) -> Result<Service, PortError> {

@@ -86,7 +86,7 @@ mod tests {
     /// Host unreachable from 10.9.9.9 about our probe to 198.18.0.1:25, quoting `quoted` bytes of it.
     fn unreachable(quoted: usize) -> Vec<u8> {
         let mut probe = [0; 64];
-        let facts = Facts { address: 0xc612_0001, port: 25, source_port: 61_000, seq: 77, id: 3 };
+        let facts = Facts { address: 0xc612_0001, port: 25, source_port: 61_000, seq: 77 };
         Template::new(&LINK, US).write(&facts, &mut probe);
         let mut message = vec![3, 1, 0, 0, 0, 0, 0, 0];
         message.extend(&probe[14..14 + quoted]);

@@ -1,8 +1,8 @@
 //! The probe: a SYN that is constant but for sixteen bytes.
 //!
-//! The constant part is built once; a probe is the template plus [`Facts`], with checksums completed
-//! from the template's partial sums. Where the options have a timestamp, the template's is set anew for each batch
-//! of probes ([`Template::stamp`]): so even then nothing more varies from probe to probe.
+//! The constant part is built once; a probe is the template plus [`Finished`] facts: those that vary, and the
+//! checksums completed from the template's partial sums. Where the options have a timestamp, the template's is set
+//! anew for each batch of probes ([`Template::stamp`]): so even then nothing more varies from probe to probe.
 
 use super::checksum::Sum;
 use super::emit::{FRAME_MIN, Outgoing, segment};
@@ -20,6 +20,7 @@ const IP_LENGTH: usize = 14 + 2;
 const IP_CHECKSUM: usize = 14 + 10;
 const DESTINATION: usize = 14 + 16;
 const PORTS: usize = 34;
+/// Zero in the template.
 const SEQ: usize = 34 + 4;
 const DATA_OFFSET: usize = 34 + 12;
 const TCP_CHECKSUM: usize = 34 + 16;
@@ -89,11 +90,13 @@ pub struct Facts {
     pub port: u16,
     /// Source port.
     pub source_port: u16,
-    /// Sequence number: the cookie.
+    /// Sequence number: the cookie. Its halves, xored, vary the IPv4 identification.
     pub seq: u32,
-    /// IPv4 identification.
-    pub id: u16,
 }
+
+/// A probe without its template: address, both ports, sequence number, checksums of IPv4 and TCP, as they stand in
+/// the frame (`struct starling_probe` in `ebpf/live.h`).
+pub type Finished = [u8; 16];
 
 /// The constant part of every probe, and the sums over it.
 #[derive(Clone, Debug)]
@@ -168,29 +171,68 @@ impl Template {
         ((now.as_nanos() / 1_000) as u32).wrapping_add(self.origin).max(1)
     }
 
+    /// Completes the checksums.
+    #[inline]
+    pub fn finish(&self, facts: &Facts) -> Finished {
+        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
+        let network = self.network.u32(facts.address).u16(identification(facts.seq)).finish();
+        let transport = self.transport.u32(facts.address).u32(ports).u32(facts.seq).finish();
+        let high = u64::from(facts.address) << 32 | u64::from(ports);
+        let low = u64::from(facts.seq) << 32 | u64::from(network) << 16 | u64::from(transport);
+        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+    }
+
     /// Writes the probe into `buffer` and returns its length.
     ///
     /// # Panics
     /// If `buffer` is shorter than [`OptionSet::frame_length`].
     #[inline]
     pub fn write(&self, facts: &Facts, buffer: &mut [u8]) -> usize {
+        self.write_finished(&self.finish(facts), buffer)
+    }
+
+    /// As [`Template::write`], with checksums that are complete, of facts finished since the last stamp.
+    ///
+    /// # Panics
+    /// As [`Template::write`].
+    #[inline]
+    pub fn write_finished(&self, probe: &Finished, buffer: &mut [u8]) -> usize {
         let frame = &mut buffer[..self.length];
         if self.length == FRAME_MIN {
             frame.copy_from_slice(&self.frame[..FRAME_MIN]); // of known length: some moves, no call
         } else {
             frame.copy_from_slice(&self.frame[..self.length]);
         }
-        let network = self.network.u32(facts.address).u16(facts.id).finish();
-        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
-        let transport = self.transport.u32(facts.address).u32(ports).u32(facts.seq).finish();
-        frame[ID..ID + 2].copy_from_slice(&facts.id.to_be_bytes());
-        frame[IP_CHECKSUM..IP_CHECKSUM + 2].copy_from_slice(&network.to_be_bytes());
-        frame[DESTINATION..DESTINATION + 4].copy_from_slice(&facts.address.to_be_bytes());
-        frame[PORTS..PORTS + 4].copy_from_slice(&ports.to_be_bytes());
-        frame[SEQ..SEQ + 4].copy_from_slice(&facts.seq.to_be_bytes());
-        frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].copy_from_slice(&transport.to_be_bytes());
+        let seq = u32::from_be_bytes([probe[8], probe[9], probe[10], probe[11]]);
+        frame[ID..ID + 2].copy_from_slice(&identification(seq).to_be_bytes());
+        frame[IP_CHECKSUM..IP_CHECKSUM + 2].copy_from_slice(&probe[12..14]);
+        frame[DESTINATION..DESTINATION + 4].copy_from_slice(&probe[..4]);
+        frame[PORTS..PORTS + 8].copy_from_slice(&probe[4..12]);
+        frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].copy_from_slice(&probe[14..]);
         self.length
     }
+
+    /// The constant part, what varies being zero.
+    pub fn frame(&self) -> &[u8] {
+        &self.frame[..self.length]
+    }
+
+    /// Where in the frame the clock stands, if the probes have one.
+    pub const fn clock(&self) -> Option<usize> {
+        self.clock
+    }
+
+    /// What stands there: the clock of the last stamp.
+    #[inline]
+    pub fn stamped(&self) -> [u8; 4] {
+        let at = self.clock.unwrap_or(SEQ);
+        [self.frame[at], self.frame[at + 1], self.frame[at + 2], self.frame[at + 3]]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+const fn identification(seq: u32) -> u16 {
+    (seq >> 16) as u16 ^ seq as u16
 }
 
 #[cfg(test)]
@@ -207,15 +249,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_probe_equals_the_segment_emitted_whole(
-            source: u32, address: u32, port: u16, source_port: u16, seq: u32, id: u16,
+            source: u32, address: u32, port: u16, source_port: u16, seq: u32,
         ) {
             let mut probe = [0xaa; 64];
-            let facts = Facts { address, port, source_port, seq, id };
-            let length = Template::new(&LINK, source).write(&facts, &mut probe);
+            let template = Template::new(&LINK, source);
+            let length = template.write(&Facts { address, port, source_port, seq }, &mut probe);
             let mut whole = [0xbb; 64];
             let tuple = Tuple { remote: address, local: source, remote_port: port, local_port: source_port };
             let syn = Outgoing {
-                tuple, seq, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[], id,
+                tuple, seq, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[],
+                id: identification(seq),
             };
             prop_assert_eq!(length, segment(&LINK, &syn, &mut whole));
             prop_assert_eq!(&probe[..length], &whole[..length]);
@@ -223,18 +266,18 @@ mod tests {
 
         #[test]
         fn every_set_gives_probes_with_right_checksums_at_any_time(
-            source: u32, address: u32, port: u16, source_port: u16, seq: u32, id: u16, nanos: u64, set in 0usize..4,
+            source: u32, address: u32, port: u16, source_port: u16, seq: u32, nanos: u64, set in 0usize..4,
         ) {
             let mut template = Template::with_options(&LINK, source, ALL[set], KEY);
             let mut probe = [0xaa; 80];
-            let facts = Facts { address, port, source_port, seq, id };
+            let facts = Facts { address, port, source_port, seq };
             for now in [Instant::from_nanos(nanos / 2), Instant::from_nanos(nanos)] {
                 template.stamp(now);
                 let length = template.write(&facts, &mut probe);
                 prop_assert_eq!(length, ALL[set].frame_length());
                 // Parsing verifies the checksums.
                 let read = parse::segment(&probe[..length]).expect("well-formed");
-                prop_assert_eq!((read.destination, read.source, read.seq, read.id), (address, source, seq, id));
+                prop_assert_eq!((read.destination, read.source, read.seq, read.id), (address, source, seq, identification(seq)));
                 prop_assert_eq!((read.source_port, read.destination_port), (source_port, port));
                 prop_assert_eq!((read.flags, read.window, read.payload.len()), (flags::SYN, WINDOW, 0));
                 let value = template.ticks(now);

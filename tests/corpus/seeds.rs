@@ -14,10 +14,22 @@ pub(super) fn all() -> Vec<Seed> {
     let mut all = frames();
     all.extend(connections());
     all.extend(dialogues());
+    all.extend(streams());
     all.extend(flights());
     all.extend(worlds());
+    all.extend(filters());
     all.extend(files());
     all
+}
+
+fn filters() -> Vec<Seed> {
+    let texts = [
+        ("default", "success = 1 && repeat = 0"),
+        ("or", "(classification = \"rst\" || icmp_type != 3) && ttl >= 57"),
+        ("fields", "saddr,ttl,timestamp-str"),
+        ("unknown", "sucess = 1 || (saddr < 1"),
+    ];
+    texts.map(|(name, text)| ("filter", name.to_owned(), text.as_bytes().to_vec())).into()
 }
 
 const ACK: u8 = flags::ACK;
@@ -204,6 +216,55 @@ fn dialogues() -> Vec<Seed> {
             &[managesieve[0].clone(), client("AUTHENTICATE \"X\"\r\n"), server("NO\r\n")],
         ),
         seed("imap", "long", 0, &[server("* OK ["), long, server("\r\n")]),
+    ]
+}
+
+/// Conversations in XMPP, as `lines` decodes them.
+fn streams() -> Vec<Seed> {
+    const SERVER: u8 = 0;
+    const CLIENT: u8 = 1;
+    let said = |side: u8, text: &str| -> Vec<u8> {
+        let parts = text.as_bytes().chunks(100);
+        parts.flat_map(|part| [&[u8::try_from(part.len()).expect("short") << 1 | side], part].concat()).collect()
+    };
+    let head = |from: &str| {
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='http://etherx.jabber.org/streams' {from}='a.example' id='1' xml:lang='en' version='1.0'>"
+        )
+    };
+    let (ours, theirs) = (head("to"), head("from"));
+    let offer = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+        <dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
+    let auth = "<stream:features>\n<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+        <mechanism><![CDATA[SCRAM]]>-SHA-1</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>\
+        <channel-binding type='tls-exporter'/></sasl-channel-binding></stream:features>";
+    let ask = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    let reply = |word: &str| format!("<{word} xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    let error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text \
+        xmlns='urn:ietf:params:xml:ns:xmpp-streams'>who &lt;&#x2e;</text></stream:error></stream:stream>";
+    let bye = "</stream:stream>";
+    let opened = [said(CLIENT, &ours), said(SERVER, &theirs)].concat();
+    let asked = [said(SERVER, offer), said(CLIENT, ask)].concat();
+    let tls = vec![0xff];
+    let secured = [said(SERVER, &reply("proceed")), tls.clone()].concat();
+    let inside = [said(SERVER, auth), said(CLIENT, bye), said(SERVER, bye)].concat();
+    let servers = [&theirs, offer, &reply("proceed")].map(|text| said(SERVER, text)).concat();
+    let seed =
+        |name: &str, mode: u8, parts: &[&[u8]]| ("xmpp", name.to_owned(), [&[mode][..], &parts.concat()].concat());
+    vec![
+        seed("both_sides", 0, &[&opened, &asked, &secured, &opened, &inside]),
+        seed("server", 2, &[&servers, &tls, &said(SERVER, &(theirs.clone() + auth + bye))]),
+        seed("inside_tls", 3, &[&said(SERVER, &(theirs.clone() + "<!-- c -->" + auth + bye))]),
+        seed("injected", 0, &[&opened, &asked, &said(SERVER, &(reply("proceed") + auth)), &tls, &opened]),
+        seed("refused", 0, &[&opened, &asked, &said(SERVER, &(reply("failure") + bye))]),
+        seed("host_unknown", 2, &[&said(SERVER, &(theirs.clone() + error))]),
+        seed("private", 0, &[&opened, &said(CLIENT, "<auth xmlns='urn:x'>AA==</auth>"), &said(SERVER, auth)]),
+        seed("alien", 2, &[&said(SERVER, "HTTP/1.1 400 Bad Request\r\n\r\n")]),
+        seed("doctype", 0, &[&said(SERVER, "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")]),
+        seed("deep", 0, &[&opened, &said(SERVER, &"<a xmlns:b='urn:b'>".repeat(40))]),
+        seed("long", 0, &[&opened, &said(SERVER, "<stream:features><a>"), &[0xfe, b'x', 0x27, 0x0f], &inside]),
+        seed("white_space", 0, &[&opened, &[0xfe, b' ', 0x27, 0x0f], &asked, &secured]),
     ]
 }
 

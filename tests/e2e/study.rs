@@ -1,5 +1,5 @@
-//! All fourteen ports: fifteen kinds of real servers, and scripted ones that refuse, do not offer, speak garbage
-//! or slip bytes in.
+//! All fourteen ports: twelve kinds of real servers, and scripted ones that refuse, do not offer, speak garbage,
+//! slip bytes in or keep one waiting.
 
 use super::world::{Lab, errors, query};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,39 @@ fn every_cell_of_all_fourteen_ports_is_what_independent_clients_see() {
     a_wrong_cell_is_printed(&lab, &facts, &census, expected);
 }
 
+/// A sweep of addresses gets no features from most XMPP servers; a list with names does, from all of them.
+#[test]
+fn xmpp_servers_asked_by_name_show_their_features() {
+    let lab = Lab::study();
+    let census = lab.folder.path().join("census");
+    let named = lab.folder.path().join("named");
+    std::fs::create_dir(&named).unwrap();
+    let servers = std::fs::read_to_string(lab.folder.path().join("servers.tsv")).unwrap();
+    let servers: Vec<&str> = servers.lines().filter(|line| line.contains("\txmpp")).collect();
+    let addresses: BTreeSet<&str> = servers.iter().filter_map(|line| line.split('\t').next()).collect();
+    std::fs::write(named.join("servers.tsv"), servers.join("\n")).unwrap();
+    let list: String = addresses.iter().map(|address| format!("{address},chat.example,lab\n")).collect();
+    let list_file = named.join("names.csv");
+    std::fs::write(&list_file, list).unwrap();
+
+    let arguments = format!("-p xmpp-client,xmpps-client,xmpp-server,xmpps-server -c 1 -I {}", list_file.display());
+    let scan = lab.spawn_scan(&census, &arguments).wait_with_output().unwrap();
+    assert_eq!(scan.status.code(), Some(0), "{}", errors(&scan));
+    let (said, equal) = lab.compare(&lab.ask_the_oracle_of(&named, Some("chat.example")), &census);
+    assert!(equal, "{said}");
+    assert_eq!(said, format!("{0} of {0} servers found, all facts equal\n", servers.len()));
+    let rows = query(&census, "SELECT outcome, count(*) AS n FROM handshakes GROUP BY ALL ORDER BY ALL");
+    assert_eq!(
+        serde_json::Value::from(rows),
+        serde_json::json!([
+            {"outcome": "complete", "n": 12},
+            {"outcome": "no_starttls", "n": 1},
+            {"outcome": "not_tls", "n": 1},
+            {"outcome": "starttls_refused", "n": 1},
+        ])
+    );
+}
+
 /// Refused, not offered, and garbage are three outcomes, the same three in each of the five families.
 fn trouble_has_names(rows: &[serde_json::Value]) {
     let mut found: BTreeMap<(&str, &str), String> = BTreeMap::new();
@@ -58,6 +91,7 @@ fn trouble_has_names(rows: &[serde_json::Value]) {
         expected.insert((protocol, "garbage"), "not_tls, offered true, injected 0".to_owned());
         expected.insert((protocol, "inject"), format!("complete, offered true, injected {slipped_in}"));
     }
+    expected.insert(("smtp", "slow"), "no_starttls, offered false, injected 0".to_owned());
     for protocol in ["pop3", "irc"] {
         expected.insert((protocol, "unasked"), "complete, offered null, injected 0".to_owned());
     }

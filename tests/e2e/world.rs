@@ -96,8 +96,13 @@ impl Lab {
 
     /// What independent clients see, written to a file.
     pub(crate) fn ask_the_oracle(&self) -> PathBuf {
-        let facts = self.folder.path().join("facts.json");
-        let output = self.command(script("lab-oracle").to_str().unwrap()).arg(self.folder.path()).output().unwrap();
+        self.ask_the_oracle_of(self.folder.path(), None)
+    }
+
+    /// The same of the servers listed in `folder`, each asked for by `name`.
+    pub(crate) fn ask_the_oracle_of(&self, folder: &Path, name: Option<&str>) -> PathBuf {
+        let facts = folder.join("facts.json");
+        let output = self.command(script("lab-oracle").to_str().unwrap()).arg(folder).args(name).output().unwrap();
         assert!(output.status.success(), "scripts/lab-oracle: {}", errors(&output));
         std::fs::write(&facts, output.stdout).unwrap();
         facts

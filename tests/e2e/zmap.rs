@@ -1,4 +1,4 @@
-//! `--probe-only` beside Debian's zmap: the same /16, the same answers, field by field.
+//! `--probe-only` beside Debian's zmap: the same /16, the same answers, field by field. And the study's noise.
 
 use super::world::{Pair, STARLING, errors, query, run, within};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,9 +130,9 @@ fn icmp_is_told_and_so_are_round_trips() {
     assert_eq!(rows.iter().map(|row| row["answer"].as_str().unwrap()).collect::<Vec<_>>(), ["icmp", "rst", "syn_ack"]);
     let listeners = u64::from(LISTENERS);
     assert_eq!((of(1, "n"), of(2, "n")), (16_384 - listeners, listeners));
-    // Linux sends five such reports at once and then one a second, and that is a setting of the whole machine.
+    // Linux sends a few such reports at once and then one a second, and that is a setting of the whole machine.
     let reports = of(0, "n");
-    assert!((5..50).contains(&reports), "{rows:?}");
+    assert!((1..50).contains(&reports), "{rows:?}");
     assert_eq!((of(0, "addresses"), of(0, "reported"), of(0, "type"), of(0, "code")), (reports, reports, 3, 1));
     assert_eq!(rows[0]["responder"], "10.77.0.1");
     // Linux answers a SYN with timestamps by a SYN-ACK with them; its RSTs have none.
@@ -197,4 +197,63 @@ fn wrong_usage_of_lines_is_one_line_and_a_reader_may_leave() {
     let output = scan.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(errors(&output).contains("has closed it, so the scan was ended"), "{}", errors(&output));
+}
+
+#[test]
+fn noise_is_told_from_hosts_that_are_there() {
+    let net = Net::up();
+    let far = &net.pair.far;
+    run("ip", &format!("-n {far} route add blackhole 198.19.0.0/16"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
+    let started = |command: &mut Command| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        child
+    };
+    let mut raw = started(within(far, "python3").arg(script.join("noise.py")).args(["far0", "198.19.0.0/25"]));
+    // They accept nothing, but their kernel takes what they are told.
+    let listeners = [script.join("listeners.py").to_str().unwrap(), "198.18.0.0", "8", "1", "1337"].map(str::to_owned);
+    let mut there = started(within(far, "python3").args(listeners));
+    let folder = net.folder.path().join("noise");
+    let mut command = within(&net.pair.near, STARLING);
+    command.args([
+        "scan",
+        "--noise",
+        "-q",
+        "-i",
+        "near0",
+        "-r",
+        "5000",
+        "-c",
+        "0.5",
+        "-e",
+        "5",
+        "--total-timeout",
+        "2",
+    ]);
+    command.args(["--tls-timeout", "1", "-n", "100%", "-o"]).arg(&folder).args(["198.18.0.0/24", "198.19.0.0/24"]);
+    let output = command.output().unwrap();
+    for child in [&mut raw, &mut there] {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let mut expected = "port,seed,probes,responders,never_completed,reset,completed\n".to_owned();
+    for seed in [5, 6] {
+        for (port, there) in [(1_337, 8), (7_583, 0), (46_721, 0), (58_976, 0), (65_322, 0)] {
+            expected += &format!("{port},{seed},512,{},128,0,{there}\n", 128 + there);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("noise.csv")).unwrap(), expected, "{}", errors(&output));
+    let shown = errors(&output);
+    let line = shown.lines().find(|line| line.trim_start().starts_with("1337 ")).unwrap();
+    let line: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(line, ["1337", "5", "512", "136", "26.562%", "128", "0", "8"]);
+    let silent = query(
+        &folder.join("7583-6"),
+        "SELECT count(*)::int AS n FROM handshakes WHERE outcome = 'silent_after_synack'",
+    );
+    assert_eq!(silent[0]["n"], 128);
 }

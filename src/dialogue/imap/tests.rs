@@ -398,7 +398,7 @@ fn the_contact_is_told_once_where_the_server_offers_id() {
         observer.bytes(Direction::Server, reply.as_bytes());
         while let Next::Say(line) = ImapSpeaker.next(&observer, &call) {
             observer.bytes(Direction::Client, &line);
-            said.push(String::from_utf8(line).unwrap());
+            said.push(String::from_utf8(line).expect("ASCII"));
         }
     }
     let id = "a2 ID (\"support-url\" \"https://scan.example/\")\r\n";

@@ -116,7 +116,7 @@ fn ping_is_answered_before_anything_goes_on() {
         observer.bytes(Direction::Server, b"PING :a\rQUIT\r\n");
         while let Next::Say(line) = IrcSpeaker.next(&observer, &call) {
             observer.bytes(Direction::Client, &line);
-            said.push(String::from_utf8(line).unwrap());
+            said.push(String::from_utf8(line).expect("ASCII"));
         }
     }
     assert_eq!(said[0], "PONG :a\r\n");
@@ -254,7 +254,7 @@ fn ircs_is_inside_tls_from_the_start() {
 fn the_goodbye_says_who_calls_and_nothing_else() {
     let say = |contact: Option<&str>| {
         let identity = Identity { ehlo: String::new(), contact: contact.map(str::to_owned) };
-        String::from_utf8(goodbye(&Call { identity: &identity, ..call() })).unwrap()
+        String::from_utf8(goodbye(&Call { identity: &identity, ..call() })).expect("UTF-8")
     };
     assert_eq!(say(None), "QUIT\r\n");
     assert_eq!(say(Some("a\r\nJOIN #x")), "QUIT :aJOIN #x\r\n");
@@ -295,6 +295,19 @@ fn who_registers_is_not_kept() {
 
     let observer = overheard(&[('c', "NICK alice\r\n"), ('s', "ERROR :Closing Link: alice[x] (Throttled)\r\n")]);
     assert_eq!(observer.findings(), &Findings { refused: true, ..Findings::default() });
+}
+
+#[test]
+fn a_welcome_to_nobody_changes_nothing_but_what_is_kept() {
+    let played = clear(&[
+        greet(":a 001 x :Welcome\r\n:a 001 x :Welcome\r\n:a NOTICE x :hi\r\n"),
+        on(LS, ":a CAP x LS :tls\r\n"),
+        on("STARTTLS", ":a 691 x :no\r\n"),
+        on(BYE, "ERROR :x\r\n"),
+    ]);
+    assert_eq!(played.said, [LS, "STARTTLS", BYE, "<close>"]);
+    assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("691") });
+    assert_eq!(played.findings.greeting, None);
 }
 
 #[test]

@@ -287,7 +287,8 @@ fn greetings_that_refuse() {
 fn ehlo_refused() {
     let played = clear(&[greet("220 a\r\n"), on(EHLO, "502 Command not implemented\r\n"), on("QUIT", "221 a\r\n")]);
     let before = Capabilities { asked: true, code: Some(502), ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(played.findings, Findings { before, upgrade, ..greeted("220 a", 220) });
     assert_eq!(played.said, [EHLO, "QUIT", "<close>"]);
 }
 
@@ -489,7 +490,8 @@ fn overheard_fallback_to_helo() {
     ]);
     assert_eq!(observer.expect(), Expect::Goodbye);
     let before = Capabilities { asked: true, code: Some(500), ..Capabilities::default() };
-    assert_eq!(observer.findings(), &Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(observer.findings(), &Findings { before, upgrade, ..greeted("220 a", 220) });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! namespaces, bounds, and rest: between two elements the parser is put away, and what stays is the root's name and
 //! the namespaces it declared.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rxml::error::EndOrError;
@@ -25,6 +26,13 @@ const OVERHEAD: usize = 16;
 /// Namespaces that nearly every stream declares: in [`Stream::scope`] each is one character, which XML does not have.
 const KNOWN: &[&str] =
     &["jabber:client", "jabber:server", "http://etherx.jabber.org/streams", "jabber:server:dialback"];
+
+/// What [`Stream::scope`] is inside the roots of most servers and clients, ours among them: kept once for all.
+const COMMON: &[&str] = &[
+    "stream:stream\n \u{1}\nstream \u{3}\n",
+    "stream:stream\nstream \u{3}\n \u{1}\n",
+    "stream:stream\n \u{2}\nstream \u{3}\ndb \u{4}\n",
+];
 
 /// What a stream shows. Names are `{namespace}local`, or `local` without a namespace.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,10 +72,9 @@ pub(super) struct Stream {
     parser: Option<Box<RawParser>>,
     /// The element below the root that is under way.
     under_way: Option<Box<UnderWay>>,
-    /// The root's name as written.
-    root: Box<str>,
-    /// Namespace declarations in force, outer ones first: prefix, a space, namespace, a line feed.
-    scope: String,
+    /// The root's name as written, and the namespace declarations in force, outer ones first: prefix, a space,
+    /// namespace. Each with a line feed. One piece of memory, as hundreds of thousands of streams wait.
+    scope: Cow<'static, str>,
     /// Open elements.
     depth: u8,
     /// The parser may be put away if it has nothing more to say.
@@ -94,7 +101,7 @@ struct UnderWay {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("root", &self.root).field("depth", &self.depth).finish_non_exhaustive()
+        f.debug_struct("Stream").field("scope", &self.scope).field("depth", &self.depth).finish_non_exhaustive()
     }
 }
 
@@ -143,8 +150,8 @@ impl Stream {
                 Some(_) => {}
             }
         }
-        let (depth, root) = (self.depth, &self.root);
-        let parser = self.parser.get_or_insert_with(|| parser(depth, root));
+        let root = self.scope.lines().next().filter(|_| self.depth > 0);
+        let parser = self.parser.get_or_insert_with(|| parser(root));
         match parser.parse(bytes, false) {
             Ok(event) => Some(event.ok_or(Unreadable)),
             Err(EndOrError::NeedMoreData) => None,
@@ -188,7 +195,7 @@ impl Stream {
         self.depth += 1;
         let (depth, mark) = (self.depth, self.scope.len());
         if depth == 1 {
-            self.root = if prefix.is_empty() { local.into() } else { format!("{prefix}:{local}").into() };
+            self.scope = if prefix.is_empty() { format!("{local}\n") } else { format!("{prefix}:{local}\n") }.into();
         }
         let open = self.under_way();
         open.marks.push(mark);
@@ -205,13 +212,14 @@ impl Stream {
             return Err(Unreadable);
         }
         let known = KNOWN.iter().position(|known| *known == namespace).and_then(|at| u8::try_from(at + 1).ok());
-        self.scope.push_str(prefix);
-        self.scope.push(' ');
+        let scope = self.scope.to_mut();
+        scope.push_str(prefix);
+        scope.push(' ');
         match known {
-            Some(code) => self.scope.push(char::from(code)),
-            None => self.scope.push_str(namespace),
+            Some(code) => scope.push(char::from(code)),
+            None => scope.push_str(namespace),
         }
-        self.scope.push('\n');
+        scope.push('\n');
         Ok(())
     }
 
@@ -259,8 +267,7 @@ impl Stream {
         match depth {
             1 => {
                 // The namespaces that the root declares stay.
-                self.under_way = None;
-                self.scope.shrink_to_fit();
+                self.tidy();
                 self.settled = true;
                 return Ok(Some(Item::Root(head)));
             }
@@ -289,8 +296,12 @@ impl Stream {
     fn foot(&mut self) -> Option<Item> {
         let depth = self.depth;
         self.depth -= 1;
-        if depth == 1 {
+        if depth <= 2 {
+            // Nobody may ask for more.
+            self.parser = None;
             self.settled = true;
+        }
+        if depth == 1 {
             return Some(Item::Close);
         }
         let open = self.under_way();
@@ -307,13 +318,22 @@ impl Stream {
             }
             _ => None,
         };
-        self.scope.truncate(mark);
+        if self.scope.len() > mark {
+            self.scope.to_mut().truncate(mark);
+        }
         if depth == 2 {
-            self.under_way = None;
-            self.scope.shrink_to_fit();
-            self.settled = true;
+            self.tidy();
         }
         item
+    }
+
+    /// Keeps no more than is needed between two elements.
+    fn tidy(&mut self) {
+        self.under_way = None;
+        match COMMON.iter().find(|common| **common == self.scope) {
+            Some(common) => self.scope = Cow::Borrowed(common),
+            None => self.scope.to_mut().shrink_to_fit(),
+        }
     }
 }
 
@@ -328,11 +348,11 @@ impl UnderWay {
     }
 }
 
-/// A parser for what follows: the document's begin, or inside the root.
-fn parser(depth: u8, root: &str) -> Box<RawParser> {
+/// A parser for what follows: the document's begin, or what is inside the root.
+fn parser(root: Option<&str>) -> Box<RawParser> {
     let options = Options { max_token_length: TOKEN, context: None, comments: CommentMode::Discard };
     let mut parser = Box::new(RawParser::with_options(options));
-    if depth > 0 {
+    if let Some(root) = root {
         let tag = format!("<{root}>");
         let mut bytes = tag.as_bytes();
         // Its events are known: they were given when the real one came.

@@ -1,5 +1,6 @@
 //! The engine against a small world of scripted hosts.
 
+mod kinds;
 mod world;
 
 use super::*;

@@ -6,6 +6,7 @@ mod irc;
 mod managesieve;
 mod pop3;
 mod smtp;
+mod xmpp;
 
 use crate::targets::ports::{Family, Protocol, Security};
 use rustls::crypto::aws_lc_rs;
@@ -108,13 +109,9 @@ fn part(family: Family) -> Option<&'static Part> {
         Family::Pop3 => Some(&pop3::PART),
         Family::Irc => Some(&irc::PART),
         Family::ManageSieve => Some(&managesieve::PART),
-        Family::XmppClient | Family::XmppServer | Family::Silent => None,
+        Family::XmppClient | Family::XmppServer => Some(&xmpp::PART),
+        Family::Silent => None,
     }
-}
-
-/// Whether hosts can speak it.
-pub fn spoken(protocol: Protocol) -> bool {
-    part(protocol.family()).is_some() || protocol.family() == Family::Silent
 }
 
 /// For a part that keeps silent.
@@ -192,7 +189,7 @@ impl Script {
     pub fn greet(&mut self, out: &mut Vec<u8>) {
         let Some(part) = self.part().filter(|_| !self.nonsense) else { return };
         let greeting = (part.greeting)(&self.scene());
-        self.closing = self.manner == Manner::Busy;
+        self.closing = self.manner == Manner::Busy && !greeting.is_empty();
         match &mut self.tls {
             Some(tls) => {
                 // The buffer of a new connection takes a line.
