@@ -21,7 +21,6 @@ use crate::tls;
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Virtual time between two lines of status.
