@@ -54,7 +54,7 @@ fn targets(text: &str) {
         assert!(space.contains(target.address, target.port) && !block.contains(target.address));
         assert!(space.protocol(target.port).is_some());
         let name = space.name(target.address, target.port);
-        assert!(name.is_none_or(|name| list::is_host_name(name)));
+        assert!(name.is_none_or(list::is_host_name));
         assert!(before != Some((target, index.wrapping_sub(1))), "twice");
         before = Some((target, index));
     }
