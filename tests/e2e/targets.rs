@@ -32,7 +32,7 @@ fn a_list_on_standard_input_is_printed_in_probing_order() {
 #[test]
 fn a_million_lines_are_a_second_of_work_and_errors_name_the_line() {
     let mut input: String = (0..1_000_000u32)
-        .map(|n| format!("{}.{}.{}.{}\n", 20 + n % 7, n >> 12 & 255, n >> 4 & 255, (n * 16) & 255))
+        .map(|n| format!("{}.{}.{}.{}\n", 20 + n % 7, (n >> 12) & 255, (n >> 4) & 255, (n * 16) & 255))
         .collect();
     let output = dry_run("-p smtp -n 1 -I -", &input);
     let text = errors(&output);
