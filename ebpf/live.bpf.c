@@ -5,9 +5,15 @@
  * No socket buffer is ever made. What the driver does not take, a second program counts.
  */
 #include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "live.h"
+
+/* The kernel's, as far as it is looked at. */
+struct net_device {
+	int ifindex;
+} __attribute__((preserve_access_index));
 
 /* As src/nic/xdp/ring.rs and live.rs have it. */
 _Static_assert(__builtin_offsetof(struct starling_ring, next) == 64, "next");
@@ -18,6 +24,9 @@ _Static_assert(__builtin_offsetof(struct starling_ring, refused) == 208, "refuse
 _Static_assert(__builtin_offsetof(struct starling_ring, probes) == 256, "probes");
 _Static_assert(sizeof(struct starling_ring) == 256 + 20 * 65536, "ring");
 _Static_assert(sizeof(struct starling_template) == 136, "template");
+
+/* The loopback device has this index in each namespace (the kernel's LOOPBACK_IFINDEX). */
+#define LOOPBACK 1
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -140,12 +149,17 @@ int starling_sent(struct bpf_raw_tracepoint_args *context)
 	struct starling_ring *at = starling_ring();
 	__u64 thread = bpf_get_current_pid_tgid();
 	__u32 refused = (__u32)context->args[3];
+	const struct net_device *from;
 
 	if (!at)
 		return 0;
 	if (!context->args[1])
 		at->thread = thread;
 	if (at->thread != thread)
+		return 0;
+	/* On this thread the kernel may also forward frames of others. Ours alone come from a loopback device. */
+	from = (const struct net_device *)context->args[0];
+	if (!from || BPF_CORE_READ(from, ifindex) != LOOPBACK)
 		return 0;
 	at->sent += (__u32)context->args[2];
 	at->refused += refused;

@@ -4,13 +4,11 @@ use crate::app::interface::Interface;
 use crate::app::scan::{Plan, Way};
 use crate::base::keyed::Key;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, BoundMode, Constant, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
+use crate::nic::xdp::{Bind, BoundMode, Constant, Error, Live, Program, Queues, Socket, SocketOptions};
 use crate::wire::probe::Template;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
-/// Probes per second and lane up to which AF_XDP's copy mode is plenty.
-const COPY_RATE: f64 = 500_000.0;
 /// How long an interface may be without carrier after a program or a socket came to it: some reset themselves.
 const CARRIER: Duration = Duration::from_secs(10);
 /// Slots and frames for receiving beside live frames, whose lane looks less often.
@@ -132,20 +130,9 @@ fn choose(plan: &Plan, way: &Way, queues: &[Vec<Socket>]) -> Result<(Path, Vec<O
         (Transmit::Copy, _) => by_socket("copy", "asked for"),
         (Transmit::Live, _) => Ok((Path { name: "live", reason: "asked for".to_owned() }, live(plan, way, queues)?)),
         (Transmit::Auto, _) if zero_copy => by_socket("zerocopy", "the driver has zero copy"),
-        (Transmit::Auto, Some(rate)) if rate <= COPY_RATE => {
-            by_socket("copy", "the driver has no zero copy, and the rate needs no more")
+        (Transmit::Auto, _) => {
+            by_socket("copy", "the driver has no zero copy; live frames only if asked for by --tx live")
         }
-        (Transmit::Auto, _) if plan.mode == Mode::Generic => {
-            by_socket("copy", "in generic mode there is neither zero copy nor live frames")
-        }
-        (Transmit::Auto, _) => match live(plan, way, queues) {
-            Ok(live) => {
-                let reason = "the driver has no zero copy, and takes redirected frames".to_owned();
-                Ok((Path { name: "live", reason }, live))
-            }
-            Err(Error::NoLive { reason, .. }) => by_socket("copy", &format!("no zero copy, no live frames: {reason}")),
-            Err(error) => Err(error.into()),
-        },
     }
 }
 

@@ -349,7 +349,7 @@ pub enum Format {
 /// Which way probes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transmit {
-    /// Zero copy if the driver has it, else live frames if the rate wants them and the driver takes them, else copy.
+    /// Zero copy if the driver has it, else copy.
     Auto,
     /// AF_XDP, the NIC reading our frames, or nothing.
     Zerocopy,

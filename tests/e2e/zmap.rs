@@ -94,9 +94,11 @@ fn the_same_answers_as_zmap_field_by_field() {
     net.starling(&["-f", fields, "--output-filter", everything, "-o", file.to_str().unwrap(), "198.18.0.0/16"]);
     assert_eq!(net.half_open(), 0, "we reset what we do not want");
     let ours = std::fs::read_to_string(&file).unwrap();
-    let theirs = net.zmap(fields, "ttl > 0");
-    let (ours, theirs) = (lines(&ours), lines(&theirs));
+    let ours = lines(&ours);
     assert_eq!(ours.len(), 64 * 256, "a quarter of the /16 answers");
+    // zmap may lose an answer on a busy machine; what it finds is the same each time.
+    let runs: [String; 2] = std::array::from_fn(|_| net.zmap(fields, "ttl > 0"));
+    let theirs = &lines(&runs[0]) | &lines(&runs[1]);
     let differing: Vec<_> = ours.symmetric_difference(&theirs).take(10).collect();
     assert!(differing.is_empty(), "{differing:#?}");
     assert_eq!(ours.iter().filter(|line| line.contains(",synack,1,0")).count(), LISTENERS as usize);

@@ -15,7 +15,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{
     ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode,
 };
-use aya::{Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, EbpfLoader};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -273,7 +273,7 @@ impl Sender {
             Template { frame: [0; FRAME_MAX], length: length as u32, clock: template.clock.unwrap_or(0) as u32 };
         constant.frame[..length].copy_from_slice(template.frame);
         let mut ebpf = EbpfLoader::new()
-            .btf(None)
+            .btf(Btf::from_sys_fs().ok().as_ref()) // for the place of a device's index
             .override_global(TEMPLATE, &constant, true)
             .load(LIVE_OBJECT)
             .map_err(program::load_error)?;
