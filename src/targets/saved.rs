@@ -65,7 +65,7 @@ enum Section {
 /// The space that `text` describes.
 ///
 /// # Errors
-/// The first line that is none of [`write`]'s.
+/// The first line that is none of [`write()`]'s.
 pub fn read(text: &str) -> Result<Space, SavedError> {
     let mut section = Section::None;
     let mut all: Vec<Service> = Vec::new();

@@ -1,5 +1,5 @@
 //! What honest servers say over the byte stream, with real TLS, and what a scan must therefore find. Bytes in,
-//! bytes out. Each family has a [`Part`] in a file of its own.
+//! bytes out. Each family has a `Part` in a file of its own.
 
 mod imap;
 mod irc;
