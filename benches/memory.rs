@@ -15,18 +15,22 @@ use starling::base::keyed::Key;
 use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
+use starling::record::answer::Kind;
+use starling::record::checkpoint::Left;
+use starling::scan::answered::Answered;
 use starling::scan::conversation::Limits;
-use starling::scan::engine::{Config, Engine};
+use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::{Context, Session};
-use starling::targets::Space;
 use starling::targets::cidr::AddressSet;
 use starling::targets::permute::Permutation;
 use starling::targets::ports::{Protocol, Service};
+use starling::targets::{Space, Target};
 use starling::tcp::connection::Connection;
 use starling::tcp::cookie::PortRange;
 use starling::tls;
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
+use starling::wire::probe::OptionSet;
 use starling::wire::{Link, Segment, Tuple, flags};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
@@ -56,6 +60,11 @@ const GREETING: &str = "220 mx1.some-provider.example ESMTP Postfix (Debian/GNU)
 const CAPABILITIES: &str = "250-mx1.some-provider.example\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-ETRN\r\n\
     250-STARTTLS\r\n250-AUTH PLAIN LOGIN CRAM-MD5\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n\
     250 CHUNKING\r\n";
+
+/// The same of an XMPP server.
+const STREAM: &str = "<?xml version='1.0'?><stream:stream xml:lang='en' id='5ed26337-4694-4bbb-9548-3b6f1594ffd4' \
+    xmlns='jabber:client' from='some-provider.example' version='1.0' xmlns:stream='http://etherx.jabber.org/streams'>\
+    <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>";
 
 /// Counts what is allocated while the engine runs.
 struct Counting;
@@ -162,25 +171,26 @@ struct World {
     engine: Engine,
     hosts: Vec<Host>,
     until: Until,
+    protocol: Protocol,
     server: Arc<ServerConfig>,
     base: usize,
 }
 
 impl World {
-    fn new(hosts: usize) -> Self {
+    fn new(hosts: usize, protocol: Protocol) -> Self {
         // What an engine of one connection holds, such as the index over the address space, is not theirs.
-        let fixed = counted(|| engine(1));
+        let fixed = counted(|| engine(1, protocol));
         let base = held();
         counted(|| drop(fixed));
-        let engine = counted(|| engine(hosts));
+        let engine = counted(|| engine(hosts, protocol));
         let hosts = std::iter::repeat_with(Host::default).take(hosts).collect();
-        Self { engine, hosts, until: Until::SynAck, server: server(), base }
+        Self { engine, hosts, until: Until::SynAck, protocol, server: server(), base }
     }
 
     /// Lets engine and hosts talk until nobody has anything to say.
     fn run(&mut self, until: Until) {
         self.until = until;
-        if until == Until::Starttls {
+        if until == Until::Starttls && self.protocol == Protocol::Smtp {
             for host in 0..self.hosts.len() {
                 self.say(host, GREETING.as_bytes());
                 self.settle();
@@ -209,6 +219,9 @@ impl World {
             return self.emit(at, flags::SYN | flags::ACK, &[]);
         }
         host.expects = host.expects.wrapping_add(u32::try_from(segment.payload.len()).expect("a segment is short"));
+        if !segment.payload.is_empty() {
+            self.emit(at, flags::ACK, &[]);
+        }
         let answer = self.answer(at, segment.payload);
         if !answer.is_empty() {
             self.say(at, &answer);
@@ -218,6 +231,9 @@ impl World {
     fn answer(&mut self, at: usize, heard: &[u8]) -> Vec<u8> {
         if self.hosts[at].tls.is_some() {
             return self.answer_tls(at, heard);
+        }
+        if heard.starts_with(b"<?xml") && self.until > Until::SynAck {
+            return STREAM.as_bytes().to_vec();
         }
         if heard.starts_with(b"EHLO") {
             return CAPABILITIES.as_bytes().to_vec();
@@ -255,7 +271,7 @@ impl World {
     fn emit(&mut self, at: usize, flags: u8, payload: &[u8]) {
         let host = &mut self.hosts[at];
         let address = NET + u32::try_from(at).expect("fewer than 2^32 hosts");
-        let tuple = Tuple { remote: US, local: address, remote_port: host.port, local_port: 25 };
+        let tuple = Tuple { remote: US, local: address, remote_port: host.port, local_port: self.protocol.port() };
         let mss = (flags & flags::SYN != 0).then_some(1_460);
         let (seq, ack) = (host.next, host.expects);
         let length = u32::try_from(payload.len()).expect("a segment is short");
@@ -273,15 +289,17 @@ impl World {
     }
 }
 
-fn engine(hosts: usize) -> Engine {
+fn engine(hosts: usize, protocol: Protocol) -> Engine {
     let last = NET + u32::try_from(hosts - 1).expect("fewer than 2^32 hosts");
-    let space = Space::new(AddressSet::new(vec![(NET, last)]), vec![Service { port: 25, protocol: Protocol::Smtp }]);
+    let space = Space::new(AddressSet::new(vec![(NET, last)]), vec![Service { port: protocol.port(), protocol }]);
     let permutation = Permutation::new(space.size(), 7);
     let config = Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: Key([1, 2]),
         source: US,
         ports: PortRange { first: 61_000, last: 65_535 },
@@ -293,8 +311,11 @@ fn engine(hosts: usize) -> Engine {
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: std::sync::Arc::default(),
+        answers: Answers::default(),
+        answered: std::sync::Arc::default(),
+        options: OptionSet::default(),
     };
-    let identity = Identity { ehlo: "scanner.example.org".into() };
+    let identity = Identity { ehlo: "scanner.example.org".into(), contact: None };
     Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
 }
 
@@ -316,7 +337,31 @@ fn report(what: &str, connections: usize, bytes: usize, limit: usize) -> bool {
     bytes <= limit
 }
 
+/// Bytes that the set of who has answered takes, for `count` addresses from all over IPv4.
+fn answered(count: usize) -> usize {
+    let before = held();
+    let answered = counted(Answered::default);
+    let mut state = 0_u64;
+    counted(|| {
+        for _ in 0..count {
+            // The generator of SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let address = u32::try_from(mixed >> 32).expect("the upper half");
+            answered.insert(Target { address, port: 25 }, Kind::SynAck);
+        }
+    });
+    let taken = held() - before;
+    counted(|| drop(answered));
+    taken
+}
+
 fn main() {
+    for count in [1_000, 100_000, 1_000_000, 10_000_000, 60_000_000] {
+        let bytes = answered(count);
+        let each = bytes as f64 / count as f64;
+        println!("who has answered, {count:>8} of IPv4's addresses: {:>7} KiB, {each:.1} bytes each", bytes >> 10);
+    }
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let (clear, inside) = (numbers.next().unwrap_or(300_000), numbers.next().unwrap_or(3_000));
     println!(
@@ -327,7 +372,7 @@ fn main() {
     );
 
     let before = resident();
-    let mut world = World::new(clear);
+    let mut world = World::new(clear, Protocol::Smtp);
     world.run(Until::SynAck);
     let resident = resident() - before;
     let mut fine = report("SYN-ACK taken, waiting for the greeting", clear, world.per_connection(), LIMIT_CLEAR);
@@ -340,8 +385,19 @@ fn main() {
     let World { engine, .. } = world;
     counted(|| drop(engine));
 
+    let mut world = World::new(clear, Protocol::XmppClient);
+    world.run(Until::SynAck);
+    fine &= report("XMPP: waiting for the server's stream", clear, world.per_connection(), LIMIT_CLEAR);
+    let World { engine, .. } = world;
+    counted(|| drop(engine));
+    let mut world = World::new(clear, Protocol::XmppClient);
+    world.run(Until::Starttls);
+    fine &= report("XMPP: features taken", clear, world.per_connection(), LIMIT_CLEAR);
+    let World { engine, .. } = world;
+    counted(|| drop(engine));
+
     WHOLE.store(true, Ordering::Relaxed);
-    let mut world = World::new(inside);
+    let mut world = World::new(inside, Protocol::Smtp);
     let whole = HELD_WHOLE.load(Ordering::Relaxed);
     world.run(Until::Tls);
     for host in 0..inside {

@@ -1,4 +1,5 @@
-//! Builds `starling.bpf.c` for the kernel (object and libbpf-rs skeleton) and `verdict.h` for the host.
+//! Builds `starling.bpf.c` and `live.bpf.c` for the kernel (objects, and the first's libbpf-rs skeleton), `verdict.h` for
+//! the host, and, for the feature `lab`, `responder.bpf.c` for the kernel (object).
 
 use libbpf_cargo::SkeletonBuilder;
 use std::path::PathBuf;
@@ -23,12 +24,22 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     // Debian keeps <asm/types.h> in a folder per architecture, where clang does not look for a BPF target.
     let headers = format!("-I/usr/include/{}-linux-gnu", variable("CARGO_CFG_TARGET_ARCH")?);
-    SkeletonBuilder::new()
-        .source("ebpf/starling.bpf.c")
-        .obj(out.join("starling.bpf.o"))
-        .clang_args([headers.as_str(), "-mcpu=v3", "-Wall", "-Wextra", "-Werror"])
-        .build_and_generate(out.join("starling.skel.rs"))
-        .map_err(|error| format!("{error:#}"))?;
+    let program = |name: &str| {
+        let mut builder = SkeletonBuilder::new();
+        builder.source(format!("ebpf/{name}.bpf.c")).obj(out.join(format!("{name}.bpf.o"))).clang_args([
+            headers.as_str(),
+            "-mcpu=v3",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]);
+        builder
+    };
+    program("starling").build_and_generate(out.join("starling.skel.rs")).map_err(|error| format!("{error:#}"))?;
+    program("live").build().map_err(|error| format!("{error:#}"))?;
+    if std::env::var_os("CARGO_FEATURE_LAB").is_some() {
+        program("responder").build().map_err(|error| format!("{error:#}"))?;
+    }
 
     cc::Build::new()
         .file("ebpf/host.c")

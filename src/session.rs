@@ -4,25 +4,49 @@
 //! Bytes in, bytes out: TCP below and rows above are the callers' business. A session ends by itself
 //! ([`Session::finished`]) or by a [`Cause`] from outside; [`Session::outcome`] names the result.
 
+mod dialogue;
+mod outcome;
+mod secured;
+
 use crate::base::Instant;
-use crate::dialogue::imap::{Imap, ImapSpeaker};
-use crate::dialogue::smtp::{Smtp, SmtpSpeaker};
-use crate::dialogue::{Direction, Expect, Findings, Identity, Next, Observe, Speak, Start};
-use crate::targets::ports::Protocol;
+use crate::dialogue::line::text;
+use crate::dialogue::software::{Software, software};
+use crate::dialogue::xmpp::To;
+use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
+use crate::targets::Names;
+use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
+use dialogue::Dialogue;
+pub use outcome::{Cause, Deadline, Outcome, Stage};
+use outcome::{reason, timeout};
+use secured::{FirstFlight, Secured};
+use std::sync::Arc;
 
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
 pub struct Context {
     tls: tls::Client,
-    smtp: SmtpSpeaker,
-    imap: ImapSpeaker,
+    identity: Identity,
+    names: Arc<Names>,
+    xmpp_to: To,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, smtp: SmtpSpeaker { identity }, imap: ImapSpeaker }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default() }
+    }
+
+    /// The same, with servers called by `names`.
+    #[must_use]
+    pub fn with_names(self, names: Arc<Names>) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The same, but XMPP streams are asked for `to` where the server's name is unknown.
+    #[must_use]
+    pub fn with_xmpp_to(self, to: To) -> Self {
+        Self { xmpp_to: to, ..self }
     }
 
     /// What is offered in TLS.
@@ -31,169 +55,16 @@ impl Context {
     }
 }
 
-/// How far a conversation got: the column `stage`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Waiting for the greeting.
-    Greeting,
-    /// Asking for capabilities in the clear.
-    Capabilities,
-    /// Asking for the upgrade.
-    Starttls,
-    /// In the TLS handshake.
-    Tls,
-    /// Waiting for the greeting, or asking for capabilities, inside TLS.
-    CapabilitiesTls,
-    /// Goodbye was said.
-    Goodbye,
-    /// The conversation came to its end.
-    Done,
-}
-
-impl Stage {
-    /// Every stage, in order.
-    pub const ALL: &'static [Self] = &[
-        Self::Greeting,
-        Self::Capabilities,
-        Self::Starttls,
-        Self::Tls,
-        Self::CapabilitiesTls,
-        Self::Goodbye,
-        Self::Done,
-    ];
-
-    /// Name in rows.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Greeting => "greeting",
-            Self::Capabilities => "capabilities",
-            Self::Starttls => "starttls",
-            Self::Tls => "tls",
-            Self::CapabilitiesTls => "capabilities_tls",
-            Self::Goodbye => "goodbye",
-            Self::Done => "done",
-        }
-    }
-}
-
-/// The clock that runs at a stage, and what of the conversation it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deadline {
-    /// Until the greeting is complete, in the clear or inside TLS.
-    Greeting,
-    /// From a command to its complete reply.
-    Reply,
-    /// From the ClientHello to the end of the handshake.
-    Tls,
-    /// From the goodbye to its reply.
-    Goodbye,
-    /// The whole connection.
-    Total,
-}
-
-/// What ended a connection from outside the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The session itself had finished.
-    Finished,
-    /// The peer sent FIN.
-    PeerClosed,
-    /// The peer sent RST.
-    Reset,
-    /// The peer stopped acknowledging.
-    Unacknowledged,
-    /// A deadline passed.
-    Timeout(Deadline),
-    /// A deadline passed while bytes kept coming, too slowly.
-    Tarpit,
-    /// Nothing at all came after the SYN-ACK.
-    Silent,
-    /// The peer sent more bytes than we are ready to take.
-    TooMuchData,
-    /// The peer sent more segments than we are ready to take.
-    TooManySegments,
-    /// The run was stopped.
-    Interrupted,
-}
-
-macro_rules! outcomes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)*) => {
-        /// How a conversation ended: the column `outcome`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Outcome { $($(#[doc = $doc])+ $name,)* }
-
-        impl Outcome {
-            /// Every outcome.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// Name in rows.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-        }
-    };
-}
-
-outcomes! {
-    /// Everything the protocol has to show was seen.
-    Complete = "complete",
-    /// The server did not advertise STARTTLS; everything else was seen.
-    NoStarttls = "no_starttls",
-    /// The server advertised STARTTLS and refused it.
-    StarttlsRefused = "starttls_refused",
-    /// The TLS handshake failed, or the session broke inside TLS.
-    TlsFailed = "tls_failed",
-    /// The server greeted with a refusal of service.
-    ServiceRefused = "service_refused",
-    /// The server does not speak the protocol.
-    ProtocolError = "protocol_error",
-    /// The greeting was not complete in time.
-    TimeoutGreeting = "timeout_greeting",
-    /// A reply was not complete in time, or the server stopped acknowledging the command.
-    TimeoutReply = "timeout_reply",
-    /// The TLS handshake was not complete in time.
-    TimeoutTls = "timeout_tls",
-    /// Each stage was in time, all together were not.
-    TimeoutTotal = "timeout_total",
-    /// A deadline passed although bytes kept coming: at least twice in that stage, and still in the second half
-    /// of its time.
-    Tarpit = "tarpit",
-    /// The server reset the connection.
-    Reset = "reset",
-    /// The server closed the connection before the end.
-    Closed = "closed",
-    /// Nothing came after the SYN-ACK: the study's background noise.
-    SilentAfterSynack = "silent_after_synack",
-    /// The server sent more bytes than we take.
-    TooMuchData = "too_much_data",
-    /// The server sent more segments than we take.
-    TooManySegments = "too_many_segments",
-    /// The run was stopped.
-    Interrupted = "interrupted",
-}
-
-#[derive(Debug)]
-enum Dialogue {
-    Smtp(Smtp),
-    Imap(Imap),
-    /// Nothing is said: the TLS handshake is all.
-    None,
-}
-
 /// One conversation.
 #[derive(Debug)]
 pub struct Session {
     dialogue: Dialogue,
-    tls: Option<Box<tls::Session>>,
+    secured: Option<Box<Secured>>,
     address: u32,
-    alpn: tls::Alpn,
+    port: u16,
     inside_tls: bool,
     finished: bool,
-    /// TLS could not even begin (a bug or an exhausted system, not the peer).
-    local_error: Option<Box<str>>,
     greeted_at: Instant,
-    tls_started_at: Instant,
-    tls_done_at: Instant,
 }
 
 /// When things happened.
@@ -208,30 +79,33 @@ pub struct Times {
 }
 
 impl Session {
-    /// A conversation in `protocol` with the server at `address`; what is to be sent at once goes to `out`.
-    pub fn open(context: &Context, protocol: Protocol, address: u32, now: Instant, out: &mut Vec<u8>) -> Self {
-        let (dialogue, direct) = match protocol {
-            Protocol::Smtp => (Dialogue::Smtp(Smtp::new(Start::Clear)), false),
-            Protocol::Imap => (Dialogue::Imap(Imap::new(Start::Clear)), false),
-            Protocol::Imaps => (Dialogue::Imap(Imap::new(Start::InsideTls)), true),
-            Protocol::Https => (Dialogue::None, true),
+    /// A conversation in `protocol` with the server at an address (in host order) and port; what is to be sent at
+    /// once goes to `out`.
+    pub fn open(
+        context: &Context,
+        protocol: Protocol,
+        (address, port): (u32, u16),
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        let start = match protocol.security() {
+            Security::Upgrade => Start::Clear,
+            Security::Direct => Start::InsideTls,
         };
-        let alpn = if protocol == Protocol::Https { tls::Alpn::Web } else { tls::Alpn::None };
+        let dialogue = Dialogue::new(protocol.family(), start);
         let mut session = Self {
             dialogue,
-            tls: None,
+            secured: None,
             address,
-            alpn,
+            port,
             inside_tls: false,
             finished: false,
-            local_error: None,
             greeted_at: Instant::FAR_FUTURE,
-            tls_started_at: Instant::FAR_FUTURE,
-            tls_done_at: Instant::FAR_FUTURE,
         };
-        if direct {
-            session.start_tls(context, now, out);
+        if start == Start::InsideTls {
+            session.start_tls(context, now, alpn(protocol), out);
         }
+        session.converse(context, now, out);
         session
     }
 
@@ -240,13 +114,15 @@ impl Session {
         if self.finished {
             return;
         }
-        match self.tls.as_mut() {
+        match self.secured.as_deref_mut() {
             None => self.dialogue.observe(Direction::Server, bytes),
-            Some(tls) => {
+            Some(Secured { session: Ok(tls), first_flight, .. }) => {
+                first_flight.take(bytes);
                 let mut plain = Vec::new();
                 let state = tls.receive(&context.tls, bytes, &mut plain, out);
                 self.after_tls(now, state, &plain);
             }
+            Some(Secured { session: Err(_), .. }) => {}
         }
         if self.greeted_at == Instant::FAR_FUTURE
             && self.dialogue.expect().is_some_and(|expect| expect != Expect::Greeting)
@@ -269,7 +145,7 @@ impl Session {
 
     /// How far it got.
     pub fn stage(&self) -> Stage {
-        if self.tls.is_some() && !self.inside_tls {
+        if self.tls().is_some() && !self.inside_tls {
             return Stage::Tls;
         }
         let Some(expect) = self.dialogue.expect() else { return Stage::Done };
@@ -298,67 +174,103 @@ impl Session {
         let known = |at: Instant| (at != Instant::FAR_FUTURE).then_some(at);
         Times {
             greeting: known(self.greeted_at),
-            tls_started: known(self.tls_started_at),
-            tls_done: known(self.tls_done_at),
+            tls_started: self.secured.as_ref().and_then(|secured| known(secured.started_at)),
+            tls_done: self.secured.as_ref().and_then(|secured| known(secured.done_at)),
         }
     }
 
     /// What the dialogue found; `None` where nothing is said.
     pub fn findings(&self) -> Option<&Findings> {
-        match &self.dialogue {
-            Dialogue::Smtp(observer) => Some(observer.findings()),
-            Dialogue::Imap(observer) => Some(observer.findings()),
-            Dialogue::None => None,
-        }
+        self.dialogue.findings()
+    }
+
+    /// The software that the server says it is.
+    pub fn software(&self) -> Option<Software> {
+        self.findings().and_then(software)
     }
 
     /// What TLS showed; `None` if it was not begun.
     pub fn tls_facts(&self) -> Option<tls::Facts> {
-        self.tls.as_ref().map(|tls| tls.facts())
+        self.tls().map(tls::Session::facts)
     }
 
     /// How it ended, given what ended the connection, and what went wrong in words.
     pub fn outcome(&self, cause: Cause) -> (Outcome, Option<String>) {
         let (outcome, reason) = self.outcome_of(cause);
-        let tls_error = self.tls.as_ref().and_then(|tls| tls.facts().error);
-        let violation = self.findings().and_then(|findings| findings.violation.clone());
+        let tls_error = self.tls().and_then(|tls| tls.facts().error);
+        let findings = self.findings();
+        let violation = findings.and_then(|findings| findings.violation.as_deref());
+        let refusal = findings.and_then(|findings| findings.refusal.as_deref());
         let words = match outcome {
             Outcome::TlsFailed => {
-                self.local_error.as_deref().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
+                self.local_error().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
             }
             Outcome::ProtocolError => violation.map(|line| format!("not of the protocol: {line}")),
+            Outcome::NotTls => Some(match self.secured.as_ref().map(|secured| &secured.first_flight) {
+                Some(FirstFlight::Alien(bytes)) => format!("not TLS: {}", text(bytes.trim_ascii_end())),
+                _ => format!("{} bytes came in place of TLS", self.injected()),
+            }),
+            Outcome::ServiceRefused | Outcome::HostUnknown => refusal.map(str::to_owned),
             _ => reason.map(str::to_owned),
         };
         (outcome, words)
+    }
+
+    fn tls(&self) -> Option<&tls::Session> {
+        self.secured.as_ref().and_then(|secured| secured.session.as_ref().ok())
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut tls::Session> {
+        self.secured.as_mut().and_then(|secured| secured.session.as_mut().ok())
+    }
+
+    fn local_error(&self) -> Option<&str> {
+        self.secured.as_ref().and_then(|secured| secured.session.as_ref().err()).map(String::as_str)
+    }
+
+    fn injected(&self) -> u32 {
+        self.findings().map_or(0, |findings| findings.upgrade.injected)
     }
 
     fn outcome_of(&self, cause: Cause) -> (Outcome, Option<&'static str>) {
         let stage = self.stage();
         match cause {
             Cause::Interrupted => return (Outcome::Interrupted, Some("the run was stopped")),
+            Cause::Blocked => return (Outcome::Blocked, Some("the address was blocked in mid-run")),
             Cause::Silent => return (Outcome::SilentAfterSynack, None),
             Cause::TooMuchData => return (Outcome::TooMuchData, reason(cause)),
             Cause::TooManySegments => return (Outcome::TooManySegments, reason(cause)),
             _ => {}
         }
         let too_slow = matches!(cause, Cause::Timeout(_) | Cause::Unacknowledged | Cause::Tarpit);
-        let broken = self.local_error.is_some() || self.tls.as_ref().is_some_and(|t| t.state() == tls::State::Failed);
+        let broken = self.local_error().is_some() || self.tls().is_some_and(|tls| tls.state() == tls::State::Failed);
+        let alien = self.secured.as_ref().is_some_and(|secured| match secured.first_flight {
+            FirstFlight::Alien(_) => true,
+            FirstFlight::Awaited => self.injected() > 0,
+            FirstFlight::Tls => false,
+        });
+        if stage == Stage::Tls && alien {
+            return (Outcome::NotTls, None);
+        }
         if broken && stage < Stage::Goodbye || stage == Stage::Tls && !too_slow {
             return (Outcome::TlsFailed, reason(cause));
         }
         if let Some(findings) = self.findings() {
             // A stray line in a conversation that otherwise works is a finding, not its end.
-            if findings.violation.is_some() && findings.greeting.is_none() {
+            if findings.derailed || findings.violation.is_some() && findings.greeting.is_none() {
                 return (Outcome::ProtocolError, None);
             }
             if findings.upgrade.accepted == Some(false) {
                 return (Outcome::StarttlsRefused, None);
             }
+            if findings.host_unknown {
+                return (Outcome::HostUnknown, None);
+            }
             if findings.refused {
                 return (Outcome::ServiceRefused, None);
             }
             if stage >= Stage::Goodbye {
-                let outcome = if self.tls.is_some() { Outcome::Complete } else { Outcome::NoStarttls };
+                let outcome = if self.tls().is_some() { Outcome::Complete } else { Outcome::NoStarttls };
                 return (outcome, None);
             }
         } else if stage == Stage::Done {
@@ -373,22 +285,29 @@ impl Session {
         }
     }
 
-    fn start_tls(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
-        self.tls_started_at = now;
-        match tls::Session::start(&context.tls, self.address, self.alpn, out) {
-            Ok(tls) => self.tls = Some(Box::new(tls)),
-            Err(error) => {
-                self.local_error = Some(error.to_string().into());
-                self.finished = true;
-            }
-        }
+    /// The server's name, if one is known. It is looked up each time: a connection has no room to keep it.
+    fn name<'a>(&self, context: &'a Context) -> Option<&'a str> {
+        context.names.get(self.address, self.port)
+    }
+
+    fn start_tls(&mut self, context: &Context, now: Instant, alpn: tls::Alpn, out: &mut Vec<u8>) {
+        let session = tls::Session::start(&context.tls, self.address, self.name(context), alpn, out);
+        self.finished = session.is_err();
+        self.secured = Some(Box::new(Secured {
+            session: session.map_err(|error| error.to_string()),
+            first_flight: FirstFlight::Awaited,
+            started_at: now,
+            done_at: Instant::FAR_FUTURE,
+        }));
     }
 
     fn after_tls(&mut self, now: Instant, state: tls::State, plain: &[u8]) {
-        let established = self.tls.as_ref().is_some_and(|tls| tls.facts().version.is_some());
+        let established = self.tls().is_some_and(|tls| tls.facts().version.is_some());
         if established && !self.inside_tls {
             self.inside_tls = true;
-            self.tls_done_at = now;
+            if let Some(secured) = &mut self.secured {
+                secured.done_at = now;
+            }
             self.dialogue.tls_started();
         }
         if !plain.is_empty() {
@@ -401,23 +320,25 @@ impl Session {
 
     /// Says whatever is to be said now.
     fn converse(&mut self, context: &Context, now: Instant, out: &mut Vec<u8>) {
-        if self.finished || (self.tls.is_some() && !self.inside_tls) {
+        if self.finished || (self.tls().is_some() && !self.inside_tls) {
             return;
         }
+        let (name, xmpp_to) = (self.name(context), context.xmpp_to);
+        let call = Call { identity: &context.identity, name, address: self.address, xmpp_to };
         loop {
-            match self.dialogue.next(context) {
+            match self.dialogue.next(&call) {
                 Next::Wait => return,
                 Next::Say(line) => {
                     self.dialogue.observe(Direction::Client, &line);
-                    match self.tls.as_mut() {
+                    match self.tls_mut() {
                         Some(tls) => tls.send(&line, out),
                         None => out.extend_from_slice(&line),
                     }
                 }
-                Next::StartTls => return self.start_tls(context, now, out),
+                Next::StartTls => return self.start_tls(context, now, tls::Alpn::None, out),
                 Next::Close => {
                     self.finished = true;
-                    if let Some(tls) = self.tls.as_mut() {
+                    if let Some(tls) = self.tls_mut() {
                         tls.close(out);
                     }
                     return;
@@ -427,67 +348,13 @@ impl Session {
     }
 }
 
-const fn timeout(deadline: Deadline) -> Outcome {
-    match deadline {
-        Deadline::Greeting => Outcome::TimeoutGreeting,
-        Deadline::Reply | Deadline::Goodbye => Outcome::TimeoutReply,
-        Deadline::Tls => Outcome::TimeoutTls,
-        Deadline::Total => Outcome::TimeoutTotal,
-    }
-}
-
-const fn reason(cause: Cause) -> Option<&'static str> {
-    match cause {
-        Cause::PeerClosed => Some("the server closed the connection"),
-        Cause::Reset => Some("the server reset the connection"),
-        Cause::Timeout(_) => Some("the server took too long"),
-        Cause::Unacknowledged => Some("the server stopped acknowledging"),
-        Cause::Tarpit => Some("the server kept sending, too slowly"),
-        Cause::TooMuchData => Some("the server sent more bytes than the limit"),
-        Cause::TooManySegments => Some("the server sent more segments than the limit"),
-        _ => None,
-    }
-}
-
-impl Dialogue {
-    fn observe(&mut self, from: Direction, bytes: &[u8]) {
-        match self {
-            Self::Smtp(observer) => observer.bytes(from, bytes),
-            Self::Imap(observer) => observer.bytes(from, bytes),
-            Self::None => {}
-        }
-    }
-
-    fn closed(&mut self, from: Direction) {
-        match self {
-            Self::Smtp(observer) => observer.closed(from),
-            Self::Imap(observer) => observer.closed(from),
-            Self::None => {}
-        }
-    }
-
-    fn tls_started(&mut self) {
-        match self {
-            Self::Smtp(observer) => observer.tls_started(),
-            Self::Imap(observer) => observer.tls_started(),
-            Self::None => {}
-        }
-    }
-
-    fn expect(&self) -> Option<Expect> {
-        match self {
-            Self::Smtp(observer) => Some(observer.expect()),
-            Self::Imap(observer) => Some(observer.expect()),
-            Self::None => None,
-        }
-    }
-
-    fn next(&self, context: &Context) -> Next {
-        match self {
-            Self::Smtp(observer) => context.smtp.next(observer),
-            Self::Imap(observer) => context.imap.next(observer),
-            Self::None => Next::Close,
-        }
+/// What is offered in ALPN where `protocol` is spoken. After an upgrade everybody knows what follows.
+pub const fn alpn(protocol: Protocol) -> tls::Alpn {
+    match (protocol.security(), protocol.family()) {
+        (Security::Direct, Family::Silent) => tls::Alpn::Web,
+        (Security::Direct, Family::XmppClient) => tls::Alpn::XmppClient,
+        (Security::Direct, Family::XmppServer) => tls::Alpn::XmppServer,
+        _ => tls::Alpn::None,
     }
 }
 

@@ -110,10 +110,16 @@ replays! {
     certificate: 20_000,
     connection: 20_000,
     engine: 1_000,
+    filter: 20_000,
     frame: 100_000,
     imap: 5_000,
+    irc: 5_000,
+    managesieve: 5_000,
+    pop3: 5_000,
     smtp: 5_000,
+    targets: 20_000,
     tls: 3_000,
+    xmpp: 5_000,
 }
 
 #[test]

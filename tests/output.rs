@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use starling::base::UtcMicros;
 use starling::output::dataset::Dataset;
 use starling::output::parquet::Limits;
-use starling::output::writer::{Writer, Written};
+use starling::output::writer::{Tables, Writer};
 use starling::record::Fact;
 use starling::record::certificate::sha256;
 use starling::record::row::{Handshake, Host};
@@ -104,7 +104,8 @@ fn every_table_and_view_holds_what_was_written() {
     writer.write(handshake(0x0a00_00ff, &[&der, b"no certificate"]), at(5)).unwrap();
     writer.write(handshake(0x0a00_0001, &[]), at(6)).unwrap();
     let written = writer.finish().unwrap();
-    assert_eq!(written, Written { hosts: 2, handshakes: 3, certificates: 2, chains: 1, parts: 4 });
+    assert_eq!(written.rows, Tables { hosts: 2, handshakes: 3, certificates: 2, chains: 1 });
+    assert_eq!(written.parts, Tables { hosts: 1, handshakes: 1, certificates: 1, chains: 1 });
 
     let (leaf, second) = (sha256(&der), sha256(b"no certificate"));
     let chain_id = hex(&sha256(&[leaf, second].concat()));
@@ -248,7 +249,7 @@ fn a_killed_run_leaves_whole_parts_and_no_dangling_reference() {
     }
     let written = writer.written();
     drop(writer);
-    assert_eq!((written.handshakes, written.hosts), (6, 6));
+    assert_eq!((written.rows.handshakes, written.rows.hosts), (6, 6));
 
     let counts = "select (select count(*) from hosts) as hosts, (select count(*) from handshakes) as handshakes";
     assert_eq!(query(&dataset, counts), [json!({"hosts": 6, "handshakes": 6})]);
@@ -269,11 +270,12 @@ fn age_makes_rows_durable_without_further_facts() {
     writer.write(handshake(1, &[b"x"]), at(3)).unwrap();
     writer.write(host(1), at(10)).unwrap();
     writer.tick(at(62)).unwrap();
-    assert_eq!(writer.written(), Written::default());
+    assert_eq!(writer.written().rows, Tables::default());
     writer.tick(at(63)).unwrap();
-    assert_eq!(writer.written(), Written { handshakes: 1, certificates: 1, chains: 1, parts: 3, hosts: 0 });
+    let durable = Tables { handshakes: 1, certificates: 1, chains: 1, hosts: 0 };
+    assert_eq!((writer.written().rows, writer.written().parts), (durable, durable));
     assert_eq!(query(&dataset, "select count(*) as n from servers"), [json!({"n": 1})]);
     writer.tick(at(70)).unwrap();
-    assert_eq!(writer.written().hosts, 1);
-    assert_eq!(writer.finish().unwrap().parts, 4);
+    assert_eq!(writer.written().rows.hosts, 1);
+    assert_eq!(writer.finish().unwrap().parts, Tables { hosts: 1, ..durable });
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use starling::session::Outcome;
 use starling::sim::swarm::Swarm;
 use starling::sim::world::World;
 use std::fmt::Write;
@@ -75,6 +76,39 @@ fn no_seed_breaks_a_rule() {
     let failures = failures(&seeds);
     let shown = failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(failures.is_empty(), "{} of {} seeds failed\n{shown}", failures.len(), seeds.len());
+}
+
+#[test]
+fn what_is_blocked_in_mid_run_is_left_alone() {
+    let (mut skipped, mut reset, mut answers, mut waiting) = (0, 0, 0, 0);
+    for seed in 0..120 {
+        let mut world = World::new(Swarm::from_seed(seed), false).unwrap();
+        // At another moment of each: every other /30, a quarter of which is free again later.
+        let moment = 200 * (1 + seed % 7);
+        let list = |keep: u32| {
+            let net = 0xc612_0000;
+            let ranges = (0..1_024)
+                .filter(|block| block % 2 == 0 && block % 8 != keep)
+                .map(|block| (net + block * 4, net + block * 4 + 3));
+            std::sync::Arc::new(starling::targets::cidr::AddressSet::new(ranges.collect()))
+        };
+        for _ in 0..moment {
+            world.advance();
+        }
+        waiting += world.engine().waiting();
+        world.block(list(1));
+        for _ in 0..moment {
+            world.advance();
+        }
+        world.block(list(0));
+        world.run();
+        assert!(world.violations().is_empty(), "blocked after {moment} events: {}", report(seed, &world));
+        let ledger = world.engine().ledger();
+        skipped += ledger.blocked_since;
+        answers += ledger.blocked_answers;
+        reset += world.engine().outcomes().of(Outcome::Blocked);
+    }
+    assert!(skipped > 1_000 && reset > 50 && answers > 10 && waiting > 10, "{skipped} {reset} {answers} {waiting}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`starling_fuzz::smtp::run`].
+//! libFuzzer's way into [`starling_fuzz::dialogues::smtp`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| starling_fuzz::smtp::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| starling_fuzz::dialogues::smtp(data));

@@ -367,6 +367,7 @@ fn blank() -> Segment<'static> {
         flags: 0,
         window: 0,
         ttl: 64,
+        id: 0,
         options: &[],
         payload: &[],
     }

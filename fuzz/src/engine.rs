@@ -17,8 +17,9 @@ use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
 use starling::record::Fact;
+use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
-use starling::scan::engine::{Config, Engine};
+use starling::scan::engine::{Answers, Config, Engine};
 use starling::session::Context;
 use starling::targets::Space;
 use starling::targets::cidr::AddressSet;
@@ -28,6 +29,7 @@ use starling::tcp::cookie::{PortRange, cookie};
 use starling::tls::Client;
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
+use starling::wire::probe::OptionSet;
 use starling::wire::{Link, Segment, Tuple, flags};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -177,22 +179,27 @@ pub fn run(data: &[u8]) {
     world.run(addresses);
 }
 
+/// Both ways to TLS, and nothing said.
+const SPOKEN: &[Protocol] = &[Protocol::Smtp, Protocol::Imap, Protocol::Imaps, Protocol::Https];
+
 fn context() -> Context {
     thread_local! {
         static CLIENT: Client = Client::new().expect("a client");
     }
-    CLIENT.with(|client| Context::new(client.clone(), Identity { ehlo: "[10.77.0.2]".to_owned() }))
+    CLIENT.with(|client| Context::new(client.clone(), Identity { ehlo: "[10.77.0.2]".to_owned(), contact: None }))
 }
 
 fn config(addresses: u32, connections_max: usize, rate: Option<f64>, seed: u8) -> Config {
-    let services = Protocol::ALL.iter().map(|&protocol| Service { port: protocol.port(), protocol });
+    let services = SPOKEN.iter().map(|&protocol| Service { port: protocol.port(), protocol });
     let space = Space::new(AddressSet::new(vec![(NET, NET + addresses - 1)]), services.collect());
     let permutation = Permutation::new(space.size(), seed.into());
     Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: KEY,
         source: US,
         ports: PORTS,
@@ -203,6 +210,9 @@ fn config(addresses: u32, connections_max: usize, rate: Option<f64>, seed: u8) -
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: Arc::default(),
+        answers: Answers::default(),
+        answered: Arc::default(),
+        options: OptionSet::default(),
     }
 }
 
@@ -336,7 +346,7 @@ impl World<'_> {
     /// Holds a segment of ours against the rules.
     fn note(&mut self, segment: &Segment<'_>) {
         let target = (segment.destination, segment.destination_port);
-        let known = Protocol::ALL.iter().any(|protocol| protocol.port() == target.1);
+        let known = SPOKEN.iter().any(|protocol| protocol.port() == target.1);
         if segment.flags == flags::SYN {
             assert!(known && (NET..NET + 16).contains(&target.0), "{target:x?} is no target");
             let first = (0, segment.source_port, segment.seq);
@@ -366,6 +376,7 @@ impl World<'_> {
         for fact in self.engine.take_facts() {
             match fact {
                 Fact::Host(host) => assert!(self.found.insert((host.ip, host.port)), "{host:?} again"),
+                Fact::Answer(answer) => panic!("not asked for: {answer:?}"),
                 Fact::Handshake(row, chain) => {
                     let target = (row.ip, row.port);
                     self.talking.remove(&target);
@@ -374,6 +385,7 @@ impl World<'_> {
                     assert!(chain.len() as u64 <= row.bytes_in);
                     assert!(self.rows.insert(target, row.outcome).is_none(), "{row:?} again");
                 }
+                Fact::Checkpoint(checkpoint) => assert!(checkpoint.left.again.len() <= self.found.len()),
             }
         }
     }

@@ -13,6 +13,7 @@ use starling::nic::verdict::verdict;
 use starling::tcp::cookie::cookie;
 use starling::wire::checksum::Sum;
 use starling::wire::emit::{HEADERS, Outgoing, segment as emit};
+use starling::wire::icmp::report;
 use starling::wire::parse::{Malformed, segment as parse};
 use starling::wire::{Link, Segment, Tuple, flags};
 
@@ -54,7 +55,15 @@ fn check(frame: &[u8]) {
         padding_changes_nothing(frame, &config, reason);
         match (&parsed, reason) {
             (Ok(segment), _) => assert_eq!(reason, demanded(segment, flags), "{segment:?}"),
-            (Err(Malformed::Checksum), _) | (_, Reason::UpIcmp) => {}
+            // Userspace reads of a report what the kernel saw in it, but for the checksums.
+            (_, Reason::UpIcmp) => match report(frame) {
+                Ok(report) => {
+                    let beyond = report.seq.wrapping_sub(cookie(KEY, report.tuple));
+                    assert!(beyond <= ACK_WINDOW && report.tuple.local == ADDRESS, "{report:?}");
+                }
+                Err(error) => assert_eq!(error, Malformed::Checksum),
+            },
+            (Err(Malformed::Checksum), _) => {}
             (Err(error), _) => assert_ne!(judged, Verdict::Up, "{error:?}"),
         }
     }
@@ -97,7 +106,7 @@ fn survives_a_round_trip(frame: &[u8], segment: &Segment<'_>) {
         window: segment.window,
         mss: segment.mss(),
         payload: segment.payload,
-        id: 7,
+        id: segment.id,
     };
     let mut buffer = vec![0xaa; HEADERS + 4 + segment.payload.len() + 60];
     let length = emit(&LINK, &outgoing, &mut buffer);

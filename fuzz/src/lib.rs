@@ -7,12 +7,13 @@
 
 pub mod certificate;
 pub mod connection;
+pub mod dialogues;
 pub mod engine;
+pub mod filter;
 pub mod frame;
-pub mod imap;
 mod input;
 mod lines;
-pub mod smtp;
+pub mod targets;
 pub mod tls;
 
 /// A target's body.
@@ -23,8 +24,14 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("certificate", certificate::run),
     ("connection", connection::run),
     ("engine", engine::run),
+    ("filter", filter::run),
     ("frame", frame::run),
-    ("imap", imap::run),
-    ("smtp", smtp::run),
+    ("imap", dialogues::imap),
+    ("irc", dialogues::irc),
+    ("managesieve", dialogues::managesieve),
+    ("pop3", dialogues::pop3),
+    ("smtp", dialogues::smtp),
+    ("targets", targets::run),
     ("tls", tls::run),
+    ("xmpp", dialogues::xmpp),
 ];

@@ -1,4 +1,4 @@
-//! What the targets `smtp` and `imap` share.
+//! What the targets of `dialogues` share.
 //!
 //! The input's first byte says how the conversation begins (bit 0: inside TLS) and who speaks (bit 1: our
 //! speaker, so that the rest is the server's; else both sides are the input's). Then chunks, each with a byte
@@ -8,10 +8,21 @@
 //! `dialogue::limits` and show nothing that could hurt a terminal; our speaker says a handful of lines and stops.
 
 use super::input::Input;
-use starling::dialogue::{Capabilities, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
+use starling::dialogue::xmpp::To;
+use starling::dialogue::{
+    Call, Capabilities, Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits,
+};
 
-/// Lines our speaker may say: two queries, the upgrade, the goodbye.
-const SAID_MAX: usize = 4;
+/// Lines our speaker may say: two queries, the upgrade, the goodbye; on both sides of it four replies to PING.
+const SAID_MAX: usize = 12;
+
+fn identity() -> Identity {
+    Identity { ehlo: "[198.18.0.1]".to_owned(), contact: None }
+}
+
+fn call(identity: &Identity) -> Call<'_> {
+    Call { identity, name: None, address: 0xc612_0001, xmpp_to: To::Address }
+}
 
 enum Chunk {
     Bytes(Direction, Vec<u8>),
@@ -67,11 +78,12 @@ fn joined(chunks: Vec<Chunk>) -> Vec<Chunk> {
 
 /// Both sides are given. The speaker is asked, and not listened to.
 fn watch<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piece: usize) -> (Findings, Expect) {
+    let identity = identity();
     for chunk in chunks {
         match chunk {
             Chunk::Bytes(from, bytes) => bytes.chunks(piece).for_each(|part| {
                 observer.bytes(*from, part);
-                let _ = speaker.next(&observer);
+                let _ = speaker.next(&observer, &call(&identity));
             }),
             Chunk::Tls => observer.tls_started(),
         }
@@ -85,16 +97,18 @@ fn watch<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], pie
 /// The server's side is given, our speaker is the client.
 fn talk<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piece: usize) -> Findings {
     let mut said = 0;
+    let identity = identity();
     let mut listen = |observer: &mut S::Observer| loop {
-        match speaker.next(observer) {
+        match speaker.next(observer, &call(&identity)) {
             Next::Say(line) => {
                 said += 1;
-                assert!(said <= SAID_MAX && line.ends_with(b"\r\n"), "line {said}: {line:?}");
+                assert!(said <= SAID_MAX && (line.ends_with(b"\r\n") || line.ends_with(b">")), "line {said}: {line:?}");
                 observer.bytes(Direction::Client, &line);
             }
             next => return next,
         }
     };
+    listen(&mut observer);
     for chunk in chunks {
         let bytes: &[u8] = if let Chunk::Bytes(_, bytes) = chunk { bytes } else { &[] };
         for part in bytes.chunks(piece) {
@@ -114,9 +128,10 @@ fn talk<S: Speak>(mut observer: S::Observer, speaker: &S, chunks: &[Chunk], piec
 }
 
 fn assert_bounded(findings: &Findings) {
-    let Findings { greeting, violation, upgrade, before, after, .. } = findings;
+    let Findings { greeting, refusal, violation, upgrade, before, after, .. } = findings;
     assert_text(greeting.as_deref(), limits::GREETING);
     assert_text(upgrade.reply.as_deref(), 3 * limits::LINE);
+    assert_text(refusal.as_deref(), 3 * limits::LINE);
     assert_text(violation.as_deref(), 3 * limits::VIOLATION);
     for Capabilities { list, auth, .. } in [before, after] {
         assert!(list.len() <= limits::CAPABILITIES && auth.len() <= limits::MECHANISMS);

@@ -43,7 +43,7 @@ thread_local! {
 
 fn start(client: &Client, alpn: Alpn) -> (Session, Vec<u8>) {
     let mut hello = Vec::new();
-    let session = Session::start(client, 0xc612_0001, alpn, &mut hello).expect("a session");
+    let session = Session::start(client, 0xc612_0001, None, alpn, &mut hello).expect("a session");
     (session, hello)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::app::interface::{self, Interface};
 use crate::app::scan;
+use crate::nic::features::{Features, features};
 use crate::nic::xdp::Program;
 use crate::tcp::cookie::PortRange;
 use std::fmt;
@@ -80,6 +81,8 @@ pub fn examine(interface: Option<&str>) -> Report {
     });
     if let Some(found) = found {
         link(&mut report, &found);
+        let (grade, text) = path(&found.name, features(found.index).ok());
+        report.add(grade, text);
         way_out(&mut report, &found);
     }
     let duckdb = std::env::var_os("PATH")
@@ -111,14 +114,44 @@ fn link(report: &mut Report, found: &Interface) {
         None => report.add(Grade::Bad, format!("{name} has no IPv4 address: ip addr add ADDRESS dev {name}")),
     }
     match found.program {
-        None => report.add(
-            Grade::Fine,
-            format!("no XDP program is on {name}; whether its driver has native XDP shows when a scan starts"),
-        ),
+        None => report.add(Grade::Fine, format!("no XDP program is on {name}")),
         Some(id) => report.add(
             Grade::Bad,
             format!("XDP program {id} is on {name}: stop what attached it (`bpftool net show dev {name}` names it)"),
         ),
+    }
+}
+
+/// Which way probes would take by themselves (`--tx auto`).
+fn path(name: &str, features: Option<Features>) -> (Grade, String) {
+    match features {
+        None => (
+            Grade::Note,
+            format!("this kernel does not tell what the driver of {name} can do (Linux 6.3 does): a scan finds out"),
+        ),
+        Some(features) if !features.native() => (
+            Grade::Bad,
+            format!(
+                "the driver of {name} has no native XDP, as it is set up: scan with --xdp-mode generic --tx copy, \
+                     which is slower"
+            ),
+        ),
+        Some(features) if features.zero_copy() => {
+            (Grade::Fine, format!("probes would go by zerocopy: the driver of {name} has it"))
+        }
+        Some(features) => {
+            let whether = if features.takes_redirected() {
+                ""
+            } else {
+                ", if it takes redirected frames once it has an XDP program"
+            };
+            (
+                Grade::Fine,
+                format!(
+                    "probes would go by copy: the driver of {name} has no zero copy. --tx live is the faster way{whether}"
+                ),
+            )
+        }
     }
 }
 

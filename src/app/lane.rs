@@ -2,20 +2,23 @@
 
 use crate::app::clock::Clock;
 use crate::base::Instant;
-use crate::lane::step;
+use crate::lane::{Moved, step};
 use crate::nic::{FrameIo, NicCounters};
 use crate::record::Fact;
 use crate::scan::engine::{Engine, Hold};
 use crate::scan::ledger::{Held, Ledger, Outcomes};
+use crate::targets::cidr::AddressSet;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest sleep of an idle lane: bounds how late an answer is seen.
 const IDLE_MAX: Duration = Duration::from_micros(500);
+/// So many frames received in a round are soon followed by more.
+const MUCH: usize = 32;
 /// How long a link may take to send the last frames.
 const FLUSH_MAX: Duration = Duration::from_millis(200);
 /// How often the lane's state is published.
@@ -23,7 +26,12 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
 /// What the main thread wants of the lanes.
 #[derive(Debug, Default)]
-pub struct Control(AtomicU8);
+pub struct Control {
+    stop: AtomicU8,
+    /// How often the blocklist was replaced.
+    blocklists: AtomicUsize,
+    blocklist: Mutex<Arc<AddressSet>>,
+}
 
 const STOP: u8 = 1;
 const INTERRUPT: u8 = 2;
@@ -31,12 +39,26 @@ const INTERRUPT: u8 = 2;
 impl Control {
     /// No more probes; finish what is open.
     pub fn stop(&self) {
-        self.0.fetch_max(STOP, Ordering::Relaxed);
+        self.stop.fetch_max(STOP, Ordering::Relaxed);
     }
 
     /// Reset what is open and end.
     pub fn interrupt(&self) {
-        self.0.fetch_max(INTERRUPT, Ordering::Relaxed);
+        self.stop.fetch_max(INTERRUPT, Ordering::Relaxed);
+    }
+
+    /// Nothing more to the addresses in `list`.
+    pub fn block(&self, list: Arc<AddressSet>) {
+        *self.blocklist.lock().unwrap_or_else(PoisonError::into_inner) = list;
+        self.blocklists.fetch_add(1, Ordering::Release);
+    }
+
+    /// The list, if there is a newer one than the `seen`-th.
+    fn blocklist(&self, seen: &mut usize) -> Option<Arc<AddressSet>> {
+        let current = self.blocklists.load(Ordering::Acquire);
+        let newer = current != *seen;
+        *seen = current;
+        newer.then(|| Arc::clone(&self.blocklist.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -61,6 +83,8 @@ pub struct Snapshot {
     pub slowed_by: Option<Hold>,
     /// For how long what has slowed it down.
     pub held: Held,
+    /// Positions walked whose answers were still due: they are walked again by a resumed run.
+    pub unsettled: u64,
 }
 
 impl Snapshot {
@@ -76,6 +100,7 @@ impl Snapshot {
             sweeping: engine.sweeping(),
             slowed_by: engine.slowed_by(),
             held: *engine.held(),
+            unsettled: engine.unsettled(),
         }
     }
 }
@@ -121,12 +146,14 @@ impl<Io: FrameIo> Lane<Io> {
         let mut backlog = VecDeque::new();
         let mut published_at = Instant::ZERO;
         let mut interrupted = false;
+        let mut blocklists = 0;
         let mut failure = None;
+        let mut settled = false;
         loop {
             let now = self.clock.now();
             let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
                 failure.get_or_insert(error);
-                0
+                Moved { received: 0, sent: 0 }
             });
             if failure.is_some() {
                 // Without a link nothing more is heard: give every open connection its row.
@@ -134,8 +161,15 @@ impl<Io: FrameIo> Lane<Io> {
                 drain_unsent(now, &mut self.engine);
             }
             backlog.extend(self.engine.take_facts());
+            if self.engine.finished(now) && !settled {
+                settled = true;
+                backlog.push_back(Fact::Checkpoint(Box::new(self.engine.checkpoint(now))));
+            }
             self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
             self.obey(now, &mut interrupted);
+            if let Some(list) = self.control.blocklist(&mut blocklists) {
+                self.engine.block(list);
+            }
             if now >= published_at + PUBLISH_EVERY {
                 published_at = now;
                 self.publish();
@@ -145,8 +179,13 @@ impl<Io: FrameIo> Lane<Io> {
                 self.publish();
                 return failure.map_or(Ok(()), Err);
             }
-            if moved == 0 {
-                std::thread::sleep(self.engine.next_timeout(now).since(now).min(IDLE_MAX));
+            let idle =
+                if moved.received + moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
+            // A link that has enough to send is left alone, unless it brings much.
+            let rest = if moved.received < MUCH { self.io.rest() } else { Duration::ZERO };
+            let pause = idle.max(rest).min(IDLE_MAX);
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
             }
         }
     }
@@ -160,7 +199,7 @@ impl<Io: FrameIo> Lane<Io> {
     }
 
     fn obey(&mut self, now: Instant, interrupted: &mut bool) {
-        match self.control.0.load(Ordering::Relaxed) {
+        match self.control.stop.load(Ordering::Relaxed) {
             INTERRUPT if !*interrupted => {
                 *interrupted = true;
                 self.engine.interrupt();

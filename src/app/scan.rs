@@ -4,32 +4,40 @@
 use crate::app::clock::Clock;
 use crate::app::interface::{self, Interface};
 use crate::app::lane::{Control, Lane, Published, Snapshot};
+use crate::app::links::{self, Links, Transmit};
+use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
+use crate::app::reload::Reload;
+use crate::app::resume::Former;
 use crate::app::simulate;
+use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
 use crate::app::summary::{Ended, Latencies, Summary, link_json};
+use crate::app::targets::Loaded;
 use crate::base::keyed::Key;
 use crate::base::mac::Mac;
 use crate::dialogue::Identity;
+pub use crate::dialogue::xmpp::To as XmppTo;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, Mode, Program, Socket, SocketOptions, VerdictCounts};
+use crate::nic::xdp::{Mode, VerdictCounts};
 use crate::output::dataset::Dataset;
-use crate::output::manifest::write_manifest;
-use crate::output::parquet::Limits as PartLimits;
-use crate::output::writer::{Writer, Written};
+use crate::output::writer::Written;
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
+use crate::scan::answered::Answered;
 use crate::scan::conversation::Limits;
-use crate::scan::engine::{Config, Engine};
+use crate::scan::engine::{Answers, Config, Engine};
 use crate::session::Context;
 use crate::sim::swarm::Swarm;
-use crate::targets::Space;
 use crate::targets::permute::Permutation;
+use crate::targets::{Space, saved};
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,12 +67,22 @@ pub struct Plan {
     pub ports: PortRange,
     /// Targets.
     pub space: Space,
+    /// What else the files of targets held.
+    pub loaded: Loaded,
     /// Seed of the order.
     pub seed: u64,
     /// This machine's part of the targets: number and count.
     pub shard: (u64, u64),
-    /// At most this many targets in this shard.
+    /// The positions of this machine's targets in the order, whatever was probed of them already.
+    pub positions: std::ops::Range<u64>,
+    /// At most this many targets, over all shards.
     pub targets_max: u64,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
+    /// The dataset to go on with, instead of a new one.
+    pub former: Option<Box<Former>>,
     /// Stop probing once so many targets answered.
     pub results_max: Option<u64>,
     /// Stop probing after so long.
@@ -79,18 +97,57 @@ pub struct Plan {
     pub limits: Limits,
     /// Where the program runs.
     pub mode: Mode,
-    /// How sockets are bound.
-    pub bind: Bind,
+    /// Which way probes take.
+    pub transmit: Transmit,
+    /// Lanes; one a queue if absent, as far as there are CPUs.
+    pub lanes: Option<u32>,
+    /// Microseconds for which a system call polls the driver; interrupts alone if absent.
+    pub busy_poll: Option<u32>,
     /// Name in EHLO; the source address if absent.
     pub ehlo: Option<String>,
-    /// The dataset's folder.
+    /// What XMPP streams are asked for where the server's name is unknown.
+    pub xmpp_to: XmppTo,
+    /// Who runs the scan; said where a protocol has room for it.
+    pub contact: Option<String>,
+    /// What is done with answers.
+    pub answers: Answers,
+    /// TCP options of the probes.
+    pub options: OptionSet,
+    /// The dataset's folder, or the file of the lines.
     pub output: PathBuf,
+    /// Answers as lines instead of a dataset.
+    pub lines: Option<LinesPlan>,
+    /// File for zmap's metadata.
+    pub metadata: Option<PathBuf>,
     /// Parts of tables are closed after so long.
     pub part_age: Duration,
     /// No status on the terminal.
     pub quiet: bool,
     /// The command line as typed and the contact: goes into the manifest as it is.
     pub described: serde_json::Value,
+}
+
+impl Plan {
+    /// The order of the targets.
+    pub fn permutation(&self) -> Permutation {
+        Permutation::new(self.space.size(), self.seed)
+    }
+
+    /// What this run is to do.
+    pub fn left(&self) -> Left {
+        let former = self.former.as_ref();
+        former.map_or_else(|| Left::of(self.positions.clone()), |former| former.left(&self.positions))
+    }
+
+    /// The dataset to write.
+    pub(super) fn dataset(&self, start: crate::base::UtcMicros) -> Result<Dataset> {
+        if self.former.is_some() {
+            return Ok(Dataset::reopen(&self.output, start)?);
+        }
+        let dataset = Dataset::create(&self.output, start)?;
+        dataset.keep_targets(&saved::write(&self.space))?;
+        Ok(dataset)
+    }
 }
 
 /// Runs the plan.
@@ -107,30 +164,37 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
-    let dataset = Dataset::create(&plan.output, clock.utc())?;
-    let privileges = privileges::give_up(dataset.root())?;
+    let begin = clock.utc();
+    let place = Place::open(plan, begin)?;
+    // As long as this lives, the dataset is this run's.
+    let _held = place.dataset();
+    let folder = place.folder().map(Path::to_owned);
+    let metadata = plan.metadata.as_deref().map(Metadata::open).transpose()?;
+    place.write_announced(&plan.loaded.announced, begin)?;
+    let privileges = privileges::give_up(folder.as_deref(), plan.loaded.blocklist.as_deref())?;
     // The account at the end needs them, so find out now whether they can still be read.
     links.program.counters().context("the XDP program's counters cannot be read without privileges")?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, link_json(&way, &links), &tls, privileges, clock.utc());
-    write_manifest(dataset.root(), &summary)?;
+    let left = plan.left();
+    let mut summary = Summary::new(plan, place.run(), &left, link_json(&way, &links), &tls, privileges, begin);
+    let lefts = left.divide(links.lanes.len());
+    // In this order: the manifest holds what is known of a killed run from the checkpoint that is then replaced.
+    sink::manifest(folder.as_deref(), &summary)?;
+    let sink = place.sink(plan, lefts.clone())?;
     if !plan.quiet {
         eprintln!("{}", summary.announcement());
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
-    let writer = spawn_writer(
-        Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() }),
-        receiver,
-        clock,
-    )?;
+    let writer = spawn_writer(sink, receiver, clock)?;
     let control = Arc::new(Control::default());
-    let lanes = Lanes::spawn(plan, &way, &mut links, key, tls, clock, &control, &sender)?;
+    let lanes = Lanes::spawn(plan, &way, &mut links, lefts, key, tls, clock, &control, &sender)?;
     drop(sender);
 
     let dropped_before = way.interface.tx_dropped;
-    let stopped = supervise(plan, clock, &signals, &control, &lanes, &writer);
+    let stopped = supervise(plan, &way, clock, &signals, &control, &lanes, &writer);
     let state = lanes.state();
+    let answered_bytes = lanes.answered.bytes();
     let lane_errors = lanes.join();
     let written = writer.join();
     summary.xdp = links.program.counters().ok().map(|counts: VerdictCounts| counts.named());
@@ -139,8 +203,12 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     drop(links);
 
     let (written, latencies) = written?;
-    summary.finish(clock.utc(), &state, written, latencies, stopped);
-    write_manifest(dataset.root(), &summary)?;
+    let end = clock.utc();
+    summary.finish(end, &state, written.clone(), latencies, stopped, answered_bytes);
+    sink::manifest(folder.as_deref(), &summary)?;
+    if let Some(metadata) = metadata {
+        metadata.write(&metadata::json(plan, &way, &state, &written, begin, end))?;
+    }
     if let Some(error) = lane_errors.into_iter().next() {
         bail!("the link failed in mid-scan: {error}; what was found until then is in {}", plan.output.display());
     }
@@ -164,7 +232,7 @@ pub struct Way {
 impl Way {
     /// Asks the kernel for what the plan leaves open.
     pub fn find(plan: &Plan) -> Result<Self> {
-        let first = Ipv4Addr::from(plan.space.addresses().nth(0));
+        let first = Ipv4Addr::from(plan.space.target(0).address);
         let interface = match &plan.interface {
             Some(name) => Interface::find(name)?,
             None => Interface::with_index(interface::route(first)?.interface)?,
@@ -227,57 +295,43 @@ pub fn random() -> Result<u64> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// Sockets and program on the interface. Dropping it leaves the interface as it was.
-pub struct Links {
-    /// One per queue, until a lane takes it.
-    pub sockets: Vec<Socket>,
-    /// The program.
-    pub program: Program,
+/// SIGINT and SIGTERM, and SIGHUP, counted.
+pub(super) struct Signals {
+    stops: Arc<AtomicUsize>,
+    reloads: Arc<AtomicUsize>,
 }
-
-impl Links {
-    fn open(plan: &Plan, way: &Way, key: Key) -> Result<Self> {
-        let name = &way.interface.name;
-        let options = SocketOptions { bind: plan.bind, ..SocketOptions::default() };
-        // The program first: it refuses an occupied interface before anything else is touched.
-        let config = contract::Config::new(key, u32::from(way.source), plan.ports.first, plan.ports.last);
-        let mut program = Program::attach(name, plan.mode, config)?;
-        let mut sockets = Vec::new();
-        for queue in 0..way.interface.rx_queues {
-            let socket = Socket::open(name, queue, options)?;
-            program.register(queue, &socket)?;
-            sockets.push(socket);
-        }
-        Ok(Self { sockets, program })
-    }
-}
-
-/// SIGINT and SIGTERM, counted.
-pub(super) struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
     pub(super) fn install() -> Result<Self> {
-        let count = Arc::new(AtomicUsize::new(0));
-        let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let (stops, reloads) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         // Counting in a handler wants `unsafe`; a thread that waits for signals does not.
-        let mut waiting = signal_hook::iterator::Signals::new(wanted).context("signals cannot be caught")?;
-        let counted = Arc::clone(&count);
+        let mut waiting =
+            signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
+        let counted = (Arc::clone(&stops), Arc::clone(&reloads));
         Builder::new().name("signals".into()).spawn(move || {
-            for _ in waiting.forever() {
-                counted.fetch_add(1, Ordering::Relaxed);
+            for signal in waiting.forever() {
+                let count = if signal == SIGHUP { &counted.1 } else { &counted.0 };
+                count.fetch_add(1, Ordering::Relaxed);
             }
         })?;
-        Ok(Self(count))
+        Ok(Self { stops, reloads })
     }
 
     pub(super) fn received(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    /// How often the blocklist was to be read again.
+    pub(super) fn reloads(&self) -> usize {
+        self.reloads.load(Ordering::Relaxed)
     }
 }
 
 struct Lanes {
     threads: Vec<JoinHandle<std::io::Result<()>>>,
     published: Vec<Published>,
+    answered: Arc<Answered>,
 }
 
 impl Lanes {
@@ -286,26 +340,30 @@ impl Lanes {
         plan: &Plan,
         way: &Way,
         links: &mut Links,
+        lefts: Vec<Left>,
         key: Key,
         tls: tls::Client,
         clock: Clock,
         control: &Arc<Control>,
         facts: &SyncSender<Fact>,
     ) -> Result<Self> {
-        let sockets = std::mem::take(&mut links.sockets);
-        let count = sockets.len() as u64;
-        let identity = Identity { ehlo: plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source)) };
+        let links = std::mem::take(&mut links.lanes);
+        let count = links.len() as u64;
+        let cpus = links::cpus();
+        let ehlo = plan.ehlo.clone().unwrap_or_else(|| format!("[{}]", way.source));
+        let identity = Identity { ehlo, contact: plan.contact.clone() };
         let space = Arc::new(plan.space.clone());
-        let permutation = Permutation::new(space.size(), plan.seed);
-        let (shard, shards) = plan.shard;
-        let claims = Arc::default();
-        let mut lanes = Self { threads: Vec::new(), published: Vec::new() };
-        for (number, io) in (0..).zip(sockets) {
+        let permutation = plan.permutation();
+        let (claims, answered) = (Arc::default(), Arc::<Answered>::default());
+        let mut lanes = Self { threads: Vec::new(), published: Vec::new(), answered: Arc::clone(&answered) };
+        for ((number, io), left) in (0..).zip(links).zip(lefts) {
             let config = Config {
                 space: Arc::clone(&space),
                 permutation,
-                positions: permutation.part(shard * count + number, shards * count),
-                targets_max: share(plan.targets_max, number, count),
+                lane: lanes.threads.len(),
+                left,
+                probes: plan.probes,
+                lag: plan.lag,
                 key,
                 source: u32::from(way.source),
                 ports: plan.ports,
@@ -316,20 +374,36 @@ impl Lanes {
                 limits: plan.limits,
                 clock: clock.wall(),
                 claims: Arc::clone(&claims),
+                answers: plan.answers,
+                answered: Arc::clone(&answered),
+                options: plan.options,
             };
             // Each lane has a TLS client of its own: the lanes share nothing.
             let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
             let published = Published::default();
-            let lane = Lane {
+            let mut lane = Lane {
                 io,
-                engine: Engine::new(config, Context::new(tls, identity.clone()), clock.now()),
+                engine: Engine::new(
+                    config,
+                    Context::new(tls, identity.clone())
+                        .with_names(Arc::clone(space.names()))
+                        .with_xmpp_to(plan.xmpp_to),
+                    clock.now(),
+                ),
                 clock,
                 control: Arc::clone(control),
                 published: published.clone(),
                 facts: facts.clone(),
             };
+            if let Some(list) = plan.former.as_ref().and_then(|former| former.blocked.clone()) {
+                lane.engine.block(list);
+            }
+            let (own, beside) = places(&cpus, number, count);
             let thread = Builder::new().name(format!("lane-{number}")).spawn(move || {
-                pin(number);
+                // What runs beside the lane stays where the thread is that starts it.
+                pin(beside);
+                lane.io.start()?;
+                pin(own);
                 lane.run()
             })?;
             lanes.threads.push(thread);
@@ -353,21 +427,31 @@ impl Lanes {
     }
 }
 
+/// The positions of a shard in the order of `space`, if `targets_max` are to be probed by all shards together.
+pub fn positions(space: &Space, seed: u64, (shard, shards): (u64, u64), targets_max: u64) -> std::ops::Range<u64> {
+    let order = Permutation::new(space.size(), seed);
+    let targets = if targets_max == u64::MAX { u64::MAX } else { share(targets_max, shard, shards) };
+    order.first(order.part(shard, shards), targets)
+}
+
 /// Part `number` of `count` of `whole`; the first parts take the remainder.
 const fn share(whole: u64, number: u64, count: u64) -> u64 {
     whole / count + if number < whole % count { 1 } else { 0 }
 }
 
-/// Binds the thread to the `number`-th CPU that it may use. Without it the lane is slower, not wrong.
-fn pin(number: u64) {
-    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-    use nix::unistd::Pid;
-    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return };
-    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
-    let Some(cpu) = usize::try_from(number).ok().and_then(|n| cpus.get(n % cpus.len().max(1))) else { return };
+/// The CPU of lane `number` of `count`, and that of what runs beside it: another one if there are enough.
+fn places(cpus: &[usize], number: u64, count: u64) -> (Option<usize>, Option<usize>) {
+    let nth = |place: u64| cpus.get(usize::try_from(place).ok()? % cpus.len().max(1)).copied();
+    let beside = if 2 * count <= cpus.len() as u64 { count + number } else { number };
+    (nth(number), nth(beside))
+}
+
+/// Binds the thread to that CPU. Without it the lane is slower, not wrong.
+fn pin(cpu: Option<usize>) {
+    use nix::sched::{CpuSet, sched_setaffinity};
     let mut one = CpuSet::new();
-    if one.set(*cpu).is_ok() {
-        let _ = sched_setaffinity(Pid::from_raw(0), &one);
+    if cpu.is_some_and(|cpu| one.set(cpu).is_ok()) {
+        let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &one);
     }
 }
 
@@ -385,16 +469,22 @@ pub enum Stopped {
 /// Watches over the lanes until they are through. Says why they were stopped early, if they were.
 fn supervise(
     plan: &Plan,
+    way: &Way,
     clock: Clock,
     signals: &Signals,
     control: &Control,
     lanes: &Lanes,
     writer: &WriterThread,
 ) -> Option<Stopped> {
-    let mut status = Status::new(plan.quiet, plan.rate.is_some());
+    let Interface { name, tx_dropped, .. } = &way.interface;
+    let mut status = Status::new(plan.quiet, plan.rate.is_some()).watching(name, *tx_dropped);
+    let mut reload = Reload::new(plan.loaded.blocklist.clone());
     let mut stopped = None;
     while lanes.running() {
         std::thread::sleep(POLL);
+        if let Some(list) = reload.list(signals.reloads()) {
+            control.block(list);
+        }
         let state = lanes.state();
         let elapsed = clock.now() - crate::base::Instant::ZERO;
         status.update(elapsed, &state);
@@ -434,7 +524,7 @@ impl WriterThread {
     }
 }
 
-fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
+fn spawn_writer(mut writer: Sink, facts: Receiver<Fact>, clock: Clock) -> Result<WriterThread> {
     let failed = Arc::new(Mutex::new(false));
     let flag = Arc::clone(&failed);
     let thread = Builder::new().name("writer".into()).spawn(move || {
@@ -448,7 +538,7 @@ fn spawn_writer(mut writer: Writer, facts: Receiver<Fact>, clock: Clock) -> Resu
     Ok(WriterThread { thread, failed })
 }
 
-fn write_all(writer: &mut Writer, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
+fn write_all(writer: &mut Sink, facts: &Receiver<Fact>, clock: Clock) -> Result<Latencies> {
     let mut latencies = Latencies::new()?;
     loop {
         match facts.recv_timeout(Duration::from_secs(1)) {

@@ -3,16 +3,19 @@
 
 use crate::app::lane::Snapshot;
 use crate::app::privileges;
+use crate::app::reload::Reload;
 use crate::app::scan::{Plan, Signals, Stopped};
 use crate::app::status::Status;
 use crate::app::summary::{Ended, Latencies, Summary};
+use crate::app::targets;
 use crate::base::Instant;
+use crate::base::keyed::Key;
 use crate::nic::FrameIo;
-use crate::output::dataset::Dataset;
 use crate::output::manifest::write_manifest;
 use crate::output::parquet::Limits as PartLimits;
 use crate::output::writer::Writer;
-use crate::sim::swarm::{SOURCE, Swarm};
+use crate::scan::engine::Config;
+use crate::sim::swarm::{SECRET, SOURCE, Swarm};
 use crate::sim::world::World;
 use crate::tls;
 use anyhow::{Result, anyhow, bail};
@@ -30,25 +33,39 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let no_tls = |error| anyhow!("TLS does not start: {error}");
     let tls = tls::Client::new().map_err(no_tls)?;
-    let mut world = World::new(swarm.clone(), false).map_err(no_tls)?;
-    let dataset = Dataset::create(&plan.output, world.utc())?;
+    let left = plan.left();
+    let runs = plan.former.as_ref().map_or(0, |former| former.runs());
+    // The secret of a run is its own: an answer to a probe of the killed one is none.
+    let key = Key([swarm.seed, SECRET + runs as u64]);
+    let config = Config { left: left.clone(), probes: plan.probes, lag: plan.lag, key, ..swarm.config() };
+    let mut world = World::of(swarm.clone(), config, false).map_err(no_tls)?;
+    let dataset = plan.dataset(world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
-    let privileges = privileges::give_up(dataset.root())?;
+    targets::write_announced(&dataset, &plan.loaded.announced, world.utc())?;
+    let privileges = privileges::give_up(Some(dataset.root()), plan.loaded.blocklist.as_deref())?;
     let signals = Signals::install()?;
-    let mut summary = Summary::new(plan, link, &tls, privileges, world.utc());
-    write_manifest(dataset.root(), &summary)?;
-
+    let mut summary = Summary::new(plan, dataset.run(), &left, link, &tls, privileges, world.utc());
     let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
+    write_manifest(dataset.root(), &summary)?;
+    writer.keep_checkpoint(&dataset, vec![left])?;
+
     let mut latencies = Latencies::new()?;
     let mut status = Status::new(plan.quiet, plan.rate.is_some());
     let mut shown = Duration::ZERO;
     let mut obeyed = 0;
+    if let Some(list) = plan.former.as_ref().and_then(|former| former.blocked.clone()) {
+        world.block(list);
+    }
+    let mut reload = Reload::new(plan.loaded.blocklist.clone());
     while world.advance() {
         write(&mut world, &mut writer, &mut latencies)?;
         let elapsed = world.now() - Instant::ZERO;
         if elapsed >= shown + STATUS_EVERY {
             shown = elapsed;
             status.update(elapsed, &snapshot(&world));
+        }
+        if let Some(list) = reload.list(signals.reloads()) {
+            world.block(list);
         }
         let received = signals.received();
         if received > obeyed {
@@ -60,7 +77,14 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     status.finish();
     summary.xdp = Some(world.nic().verdicts());
     let stopped = (obeyed > 0).then_some(Stopped::Signal);
-    summary.finish(world.utc(), &snapshot(&world), writer.finish()?, latencies, stopped);
+    summary.finish(
+        world.utc(),
+        &snapshot(&world),
+        writer.finish()?,
+        latencies,
+        stopped,
+        world.engine().answered_bytes(),
+    );
     write_manifest(dataset.root(), &summary)?;
     summary.check()?;
     if let [first, others @ ..] = world.violations() {

@@ -1,5 +1,6 @@
 //! What the user sees while a scan runs: a line a second in zmap's manner, a bar on a terminal.
 
+use crate::app::interface::Interface;
 use crate::app::lane::Snapshot;
 use crate::scan::engine::Hold;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +19,7 @@ pub fn total(lanes: &[Snapshot]) -> Snapshot {
         sum.sweeping |= lane.sweeping;
         sum.waiting += lane.waiting;
         sum.held.add(&lane.held);
+        sum.unsettled += lane.unsettled;
         sum.slowed_by = sum.slowed_by.or(lane.slowed_by);
     }
     sum
@@ -30,6 +32,8 @@ pub struct Status {
     quiet: bool,
     /// Whether a rate was asked for.
     rated: bool,
+    /// The interface, and what it had dropped before.
+    link: Option<(String, u64)>,
     last_at: Duration,
     last_probes: u64,
     last_answers: u64,
@@ -44,7 +48,20 @@ impl Status {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, quiet, rated, last_at: Duration::ZERO, last_probes: 0, last_answers: 0 }
+        Self { bar, quiet, rated, link: None, last_at: Duration::ZERO, last_probes: 0, last_answers: 0 }
+    }
+
+    /// Watches what the interface `name` drops instead of sending it, which no socket tells.
+    #[must_use]
+    pub fn watching(mut self, name: &str, dropped_before: u64) -> Self {
+        self.link = Some((name.to_owned(), dropped_before));
+        self
+    }
+
+    fn link_dropped(&self) -> u64 {
+        let dropped =
+            |(name, before): &(String, u64)| Some(Interface::find(name).ok()?.tx_dropped.saturating_sub(*before));
+        self.link.as_ref().and_then(dropped).unwrap_or(0)
     }
 
     /// Shows `state` at `elapsed` since the start, if a second has passed since the last time.
@@ -79,7 +96,10 @@ impl Status {
         let rate = |now: u64, before: u64| (now - before) as f64 / since.as_secs_f64();
         let average = |now: u64| now as f64 / elapsed.as_secs_f64();
         let hit_rate = 100.0 * ledger.answers as f64 / ledger.probes.max(1) as f64;
-        let drops = state.nic.rx_dropped + state.nic.rx_ring_full + state.nic.rx_fill_empty;
+        let nic = &state.nic;
+        let received = nic.rx_dropped + nic.rx_ring_full + nic.rx_fill_empty;
+        // What a driver refuses of live frames, its statistics may count as well.
+        let drops = received + self.link_dropped().max(nic.live_refused) + nic.live_lost;
         format!(
             "{} {:.0}%{}; send: {} {} ({} avg); recv: {} {} ({} avg); open: {}{}; \
              handshakes: {}; drops: {drops}; hitrate: {hit_rate:.2}%{}",
@@ -157,6 +177,7 @@ mod tests {
             bar: None,
             quiet: false,
             rated: true,
+            link: None,
             last_at: Duration::from_secs(9),
             last_probes: 10_000,
             last_answers: 100,

@@ -2,8 +2,8 @@
 
 /// Declares a struct of counters with their documentation.
 ///
-/// Each field is a `u64`. The struct gets `add` (field by field) and `named` (name and value in
-/// declaration order), so that no list of counters is ever kept twice.
+/// Each field is a `u64`. The struct gets `add` (field by field), `named` (name and value in declaration order) and
+/// `from_names`, so that no list of counters is ever kept twice.
 #[macro_export]
 macro_rules! counters {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident,)* }) => {
@@ -20,6 +20,11 @@ macro_rules! counters {
             /// Names and values, in declaration order.
             pub fn named(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($field), self.$field),)*]
+            }
+
+            /// The counters that `of` gives by name; `None` if one is missing.
+            pub fn from_names(of: impl Fn(&str) -> Option<u64>) -> Option<Self> {
+                Some(Self { $($field: of(stringify!($field))?,)* })
             }
         }
     };
@@ -43,5 +48,7 @@ mod tests {
         let mut sum = Two { first: 1, second: 2 };
         sum.add(&Two { first: 10, second: 20 });
         assert_eq!(sum.named(), [("first", 11), ("second", 22)]);
+        assert_eq!(Two::from_names(|name| Some(name.len() as u64)), Some(Two { first: 5, second: 6 }));
+        assert_eq!(Two::from_names(|name| (name == "first").then_some(1)), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::targets::ports;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,16 +18,18 @@ pub struct Args {
 pub enum Command {
     /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
     Scan(Box<Scan>),
+    /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
+    Check(Check),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
 
 /// `starling scan`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Letters have zmap's meaning. Probing public addresses needs --contact; reserved ranges (RFC 6890) are left out \
-unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything.
+unless named. Ctrl-C stops probing and finishes what is open, twice ends at once; both write everything. --resume goes on.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
 
@@ -34,27 +37,102 @@ Examples:
   starling scan -p smtp,imaps --contact noc@example.org -o census -r 50000 -b blocklist.txt
   starling scan -i eth1 -p smtp -o lab 198.18.0.0/20
   starling scan -p 25 -d 198.18.0.0/28
+  starling scan --probe-only -p 80 -o - 198.18.0.0/16
+  starling scan --probe-only -p 80,8000-8010 -o results.csv -f saddr,sport,ttl,classification \
+      --output-filter \"success = 1 || classification = rst\" 198.18.0.0/16
+  starling scan --noise --contact noc@example.org -n 1000000 -r 50000 -o noise
   starling scan --nic sim:42 -o census")]
 pub struct Scan {
     /// Addresses to scan, as prefixes or single addresses. All of IPv4 if neither these nor -w are given.
     #[arg(value_name = "CIDR")]
     pub targets: Vec<String>,
 
-    /// Ports, by name or number: smtp, imap, imaps, https; on another port as in smtp:2525.
-    #[arg(short = 'p', long = "target-ports", value_name = "PORTS")]
+    /// Ports.
+    #[arg(short = 'p', long = "target-ports", value_name = "PORTS", help = ports_help())]
     pub ports: Option<String>,
 
-    /// Folder of the dataset; it must not exist, or be empty.
-    #[arg(short = 'o', long = "output", value_name = "FOLDER")]
+    /// Folder of the dataset; it must not exist, or be empty. With --probe-only also a file of lines, if its name ends
+    /// in .csv, .json or .jsonl or -O, -f or --output-filter is given, or - for lines on standard output.
+    #[arg(short = 'o', long = "output", visible_alias = "output-file", value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 
-    /// File of prefixes to scan, one a line, # comments.
+    /// Go on with the scan of this dataset, with the options it was begun with. Options about speed, limits, interface
+    /// and blocklist may be given anew; what would change what is measured is refused. Nothing is probed twice but what
+    /// a killed run may not have finished.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub resume: Option<PathBuf>,
+
+    /// Only probe, as zmap does: record who answers and make no connection. Ports are then any numbers and ranges, as
+    /// in 80,8000-8010.
+    #[arg(long)]
+    pub probe_only: bool,
+
+    /// Answers to record beside SYN-ACKs: rst (port closed) and icmp (errors that quote a probe). Lines of --probe-only
+    /// have what their filter lets through.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub answers: Vec<AnswerArg>,
+
+    /// TCP options of the probes, as those of an operating system's SYN; more hosts answer to more options, and a probe
+    /// takes 84, 90, 98 or 102 bytes on the wire. linux and bsd have timestamps, which give round-trip times. All but
+    /// smallest-probes need --probe-only [zmap: --probe-args].
+    #[arg(long, visible_alias = "probe-args", value_name = "SET", default_value = "smallest-probes")]
+    pub probe_options: ProbeOptions,
+
+    /// With --probe-only: leave half-open connections to the hosts' own patience instead of resetting them.
+    #[arg(long, requires = "probe_only")]
+    pub no_reset: bool,
+
+    /// With --probe-only: lines instead of a dataset.
+    #[arg(short = 'O', long, value_name = "FORMAT", requires = "probe_only")]
+    pub output_module: Option<OutputModule>,
+
+    /// With --probe-only: fields of a line, by zmap's names; * is all [default: saddr].
+    #[arg(short = 'f', long, value_name = "FIELDS", requires = "probe_only")]
+    pub output_fields: Option<String>,
+
+    /// With --probe-only: which answers become lines, in zmap's language: field = value, also != < <= > >=, && || ( )
+    /// [default: success = 1 && repeat = 0].
+    #[arg(long, value_name = "FILTER", requires = "probe_only")]
+    pub output_filter: Option<String>,
+
+    /// List the fields of lines, and do nothing else.
+    #[arg(long)]
+    pub list_output_fields: bool,
+
+    /// Measure the background noise as the study did: -n probes [default: 100000000] to each of the ports 1337, 7583,
+    /// 46721, 58976 and 65322, with two seeds (-e and the next one). Each of the ten is a dataset below the folder of
+    /// -o; noise.csv there, and a table at the end, tell how many answered and how many of these never completed a
+    /// handshake. What is said to those who do is a TLS ClientHello.
+    #[arg(long, conflicts_with_all = ["probe_only", "ports", "nic", "dry_run", "metadata_file", "shards"])]
+    pub noise: bool,
+
+    /// The part of --noise that this process does, as PORT:SEED.
+    #[arg(long, hide = true, requires = "noise")]
+    pub noise_part: Option<String>,
+
+    /// Write a JSON object about the scan at its end, with zmap's keys; - is standard output.
+    #[arg(short = 'm', long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
+
+    /// File of prefixes, addresses and host names to scan, one a line, # comments; together with those named here.
     #[arg(short = 'w', long, value_name = "FILE")]
     pub allowlist_file: Option<PathBuf>,
 
-    /// File of prefixes never to probe, one a line, # comments.
+    /// File of prefixes, addresses and host names never to probe, likewise. It wins over everything else. SIGHUP makes
+    /// a running scan read it again.
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
+
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
+    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    #[arg(short = 'I', long, value_name = "FILE")]
+    pub list_of_ips_file: Option<PathBuf>,
+
+    /// Routing table whose announced prefixes are allowed, together with those of -w and CIDR: an MRT dump (TABLE_DUMP
+    /// or TABLE_DUMP_V2, also .gz or .bz2), or pyasn's or CAIDA's list of prefixes. - is standard input. Reserved
+    /// ranges and prefixes shorter than /8 are left out. The table prefixes holds its ranges with their AS.
+    #[arg(long, value_name = "FILE")]
+    pub allow_rib: Option<PathBuf>,
 
     /// Probes per second; 0 is as fast as the link takes them [default: 10000].
     #[arg(short = 'r', long, value_name = "PPS", conflicts_with = "bandwidth")]
@@ -64,9 +142,23 @@ pub struct Scan {
     #[arg(short = 'B', long, value_name = "BPS")]
     pub bandwidth: Option<String>,
 
-    /// Probe at most so many targets, or so many percent of them as in 0.1%.
+    /// Send any /24 at most so many probes a second on average, by lowering the rate if the targets lie densely. They
+    /// come in random order, so a large scan asks little of any one network; a small one may ask much of few.
+    #[arg(long, value_name = "PPS")]
+    pub prefix_rate: Option<f64>,
+
+    /// Probe at most so many targets of all shards together, or so many percent of them as in 0.1%.
     #[arg(short = 'n', long, value_name = "N")]
     pub max_targets: Option<String>,
+
+    /// Send each target so many probes. Each further one follows --probe-lag after the one before, and only to who has
+    /// not answered; the rate counts all of them.
+    #[arg(short = 'P', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub probes: u8,
+
+    /// How many seconds lie between two probes of a target.
+    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    pub probe_lag: f64,
 
     /// Stop probing once so many targets answered.
     #[arg(short = 'N', long, value_name = "N")]
@@ -118,9 +210,21 @@ pub struct Scan {
     #[arg(long, value_name = "MODE", default_value = "native")]
     pub xdp_mode: XdpMode,
 
-    /// How AF_XDP sockets are bound; auto takes zero copy where the driver has it.
-    #[arg(long, value_name = "MODE", default_value = "auto")]
-    pub bind: Bind,
+    /// Which way probes take; everything else leaves by AF_XDP. The way chosen and why stand in the first line and in
+    /// run.json.
+    #[arg(long, value_name = "PATH", default_value = "auto", alias = "bind")]
+    pub tx: Transmit,
+
+    /// Lanes: threads that send and receive, each pinned to a CPU, with a share of the targets and of the receive
+    /// queues. A queue has one lane, so there are no more of them than queues [default: a lane a queue, as far as there
+    /// are CPUs].
+    #[arg(short = 'T', long, value_name = "N", visible_alias = "sender-threads")]
+    pub lanes: Option<u32>,
+
+    /// Have each look at a queue poll its driver for so many microseconds instead of waiting for interrupts (Linux
+    /// 5.11). Of no use on a veth.
+    #[arg(long, value_name = "MICROS")]
+    pub busy_poll: Option<u32>,
 
     /// Connections open at a time, over all queues; the sweep slows down when they are nearly all in use
     /// [default: what fits into a quarter of the free memory at 12 KiB each, from 1000 to 1000000].
@@ -151,18 +255,77 @@ pub struct Scan {
     #[arg(long, value_name = "NAME")]
     pub ehlo: Option<String>,
 
+    /// What an XMPP server without a known name is asked for in `to`; docs/XMPP.md says what servers answer.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
+    pub xmpp_to: XmppTo,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
     pub contact: Option<String>,
 
-    /// Print the targets in probing order, as address,port, and send nothing.
+    /// Print the targets in probing order, and send nothing.
     #[arg(short = 'd', long)]
     pub dry_run: bool,
+
+    /// How -d prints: text is a line address,port each; binary six bytes each, address and port, both with their least
+    /// significant byte first.
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "dry_run")]
+    pub format: Format,
 
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// What stands for the name of an XMPP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XmppTo {
+    /// No `to`.
+    None,
+    /// An empty `to`.
+    Empty,
+    /// Its address.
+    Address,
+}
+
+fn ports_help() -> String {
+    format!(
+        "Ports, by name or number; study is the study's fourteen; a protocol on another port as in smtp:2525. Known \
+         are {}",
+        ports::known()
+    )
+}
+
+/// Answers to record beside SYN-ACKs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerArg {
+    /// RSTs that refuse a probe.
+    Rst,
+    /// ICMP errors that quote a probe.
+    Icmp,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputModule {
+    /// Comma-separated values; a line of names first if there is more than one field.
+    Csv,
+    /// A JSON object a line.
+    Json,
+}
+
+/// TCP options of the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeOptions {
+    /// Maximum segment size: 84 bytes on the wire.
+    SmallestProbes,
+    /// And window scale, selective acknowledgements: 90 bytes.
+    Windows,
+    /// And timestamps: 98 bytes.
+    Linux,
+    /// The same in BSD's order: 102 bytes.
+    Bsd,
 }
 
 /// Where the XDP program runs.
@@ -174,15 +337,36 @@ pub enum XdpMode {
     Generic,
 }
 
-/// How sockets are bound.
+/// How a dry run prints targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Bind {
+pub enum Format {
+    /// `address,port`, a line each.
+    Text,
+    /// Six bytes each.
+    Binary,
+}
+
+/// Which way probes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transmit {
     /// Zero copy if the driver has it, else copy.
     Auto,
-    /// Zero copy or nothing.
+    /// AF_XDP, the NIC reading our frames, or nothing.
     Zerocopy,
-    /// Copy.
+    /// AF_XDP, the kernel copying each frame: works everywhere, about 2 million probes a second and CPU.
     Copy,
+    /// Frames made by the kernel from 16 bytes each and redirected to the driver, or nothing: for drivers with native
+    /// XDP and no zero copy; needs Linux 5.18 and a CPU's full attention while it sends.
+    Live,
+}
+
+/// `starling check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 everything adds up, 1 something does not: the lines say what, 2 wrong usage.")]
+pub struct Check {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
 }
 
 /// `starling doctor`.

@@ -1,21 +1,31 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{Bind as BindArg, Scan, XdpMode};
+use super::args::{AnswerArg, OutputModule, ProbeOptions, Scan, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg};
+use crate::app::links::Transmit;
 use crate::app::memory;
-use crate::app::scan::{self, Plan};
+use crate::app::noise::{self, Part};
+use crate::app::resume::Former;
+use crate::app::scan::{self, Plan, XmppTo};
+use crate::app::sink::LinesPlan;
+use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
-use crate::nic::xdp::{Bind, Mode};
+use crate::nic::xdp::Mode;
+use crate::output::lines::filter::{self, Filter};
+use crate::output::lines::{Format, Selection, parse_fields};
+use crate::record::answer::Kind;
 use crate::scan::conversation::Limits;
+use crate::scan::engine::Answers;
 use crate::sim::swarm::{SOURCE, Swarm};
-use crate::targets::cidr::{self, AddressSet, Range};
+use crate::targets::cidr::AddressSet;
 use crate::targets::{Space, permute, ports};
 use crate::tcp::cookie::PortRange;
+use crate::wire::probe::OptionSet;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bits that a probe takes on the wire: 60 bytes of frame, 4 of check sequence, 20 of preamble and gap.
-const PROBE_BITS: f64 = 84.0 * 8.0;
+/// Bytes that a frame takes on the wire beside its own: 4 of check sequence, 20 of preamble and gap.
+const WIRE_BYTES: usize = 24;
 /// Rate if none is given: zmap's.
 const RATE: f64 = 10_000.0;
 
@@ -27,10 +37,33 @@ const WORLD_MAX: u64 = 1 << 18;
 /// # Errors
 /// One line: what is wrong and what would be right.
 pub fn resolve(args: &Scan) -> Result<Plan> {
+    let words = std::env::args().skip(1).collect();
+    resolve_as(args, None, words)
+}
+
+/// The plan of a further run of `former`: `args` are its options, with what was typed now in place of some, and
+/// `words` the same as typed.
+///
+/// # Errors
+/// As [`resolve`]; also if nothing is left to do.
+pub fn resume(args: &Scan, former: Former, words: Vec<String>) -> Result<Plan> {
+    let plan = resolve_as(args, Some(former), words)?;
+    if let Some(former) = &plan.former {
+        former.ensure_open(&plan.left())?;
+    }
+    Ok(plan)
+}
+
+fn resolve_as(args: &Scan, former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    if let Some(part) = &args.noise_part {
+        return noise_part(args, part);
+    }
     match args.nic.as_deref().map(|nic| nic.split_once(':').unwrap_or((nic, ""))) {
-        None => on_network(args, args.interface.clone()),
-        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned())),
-        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => in_world(args, Swarm::from_seed(seed.parse()?)),
+        None => on_network(args, args.interface.clone(), former, words),
+        Some(("xdp", name)) if !name.is_empty() => on_network(args, Some(name.to_owned()), former, words),
+        Some(("sim", seed)) if seed.parse::<u64>().is_ok() => {
+            in_world(args, Swarm::from_seed(seed.parse()?), former, words)
+        }
         Some((what, which)) => {
             bail!("--nic {what}:{which}: xdp:IFACE or sim:SEED is wanted, as in xdp:eth0 or sim:42")
         }
@@ -38,14 +71,23 @@ pub fn resolve(args: &Scan) -> Result<Plan> {
 }
 
 /// The plan of a simulated scan: the world's own, but for what the arguments replace.
-fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
+fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    ensure!(
+        !args.probe_only && args.answers.is_empty() && args.metadata_file.is_none(),
+        "--probe-only, --answers and -m need a network: a simulated world is there to be talked to"
+    );
     if let Some(ports) = &args.ports {
         swarm.services = ports::parse(ports).context("-p")?;
     }
-    if !args.targets.is_empty() || args.allowlist_file.is_some() {
-        swarm.addresses = addresses(args)?;
+    let mut loaded = targets::Loaded::default();
+    if let Some(former) = &mut former {
+        (swarm.given, loaded) = (Some(former.space.clone()), former.load(args.blocklist_file.as_deref())?);
+    } else if sources(args).named() {
+        let (space, from) = targets::load(sources(args), Some(swarm.services.clone()))?;
+        (swarm.given, loaded) = (Some(space), from);
     } else if let Some(path) = &args.blocklist_file {
-        swarm.addresses = swarm.addresses.minus(&AddressSet::new(list_file(path, "-b")?));
+        swarm.addresses = swarm.addresses.minus(&targets::blocklist(path)?);
+        loaded.blocklist = Some(std::path::absolute(path)?);
     }
     if args.rate.is_some() || args.bandwidth.is_some() {
         swarm.rate = rate(args)?;
@@ -58,6 +100,7 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         "{} targets are too many for a simulated world: {WORLD_MAX} at most",
         space.size()
     );
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
     Ok(Plan {
         interface: None,
         gateway: None,
@@ -65,8 +108,13 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         ports: swarm.ports(),
         seed: swarm.seed,
         shard: (0, 1),
-        targets_max: u64::MAX,
+        positions: scan::positions(&space, swarm.seed, (0, 1), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
+        former: former.map(Box::new),
         space,
+        loaded,
         results_max: None,
         runtime_max: None,
         rate: swarm.rate,
@@ -74,20 +122,56 @@ fn in_world(args: &Scan, mut swarm: Swarm) -> Result<Plan> {
         connections_max: swarm.connections_max,
         limits: swarm.limits,
         mode: Mode::Native,
-        bind: Bind::Auto,
+        transmit: Transmit::Auto,
+        lanes: None,
+        busy_poll: None,
         ehlo: None,
+        xmpp_to: XmppTo::default(),
+        contact: contact(args).map(str::to_owned),
+        answers: Answers::default(),
+        options: OptionSet::default(),
         output: output(args)?,
+        lines: None,
+        metadata: None,
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, words),
         world: Some(Box::new(swarm)),
     })
 }
 
+/// Targets of each part of `--noise`, if nothing else is asked for: as many as the study's.
+const NOISE_TARGETS: u64 = 100_000_000;
+
+/// The folder of `--noise`, and the first seed. What is wrong with the rest shows here too.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
+    let seed = args.seed.map_or_else(scan::random, Ok)?;
+    noise_part(args, &Part { port: noise::PORTS[0], seed }.to_string())?;
+    Ok((output(args)?, seed))
+}
+
+fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
+    let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
+    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let words = std::env::args().skip(1).collect();
+    let mut plan = on_network(&args, args.interface.clone(), None, words)?;
+    if args.max_targets.is_none() {
+        plan.targets_max = NOISE_TARGETS;
+        plan.positions = scan::positions(&plan.space, plan.seed, plan.shard, plan.targets_max);
+    }
+    plan.metadata = Some(part.result(&plan.output));
+    plan.output = part.folder(&plan.output);
+    Ok(plan)
+}
+
 /// What goes into the manifest as it was given.
-fn described(args: &Scan) -> serde_json::Value {
+fn described(args: &Scan, words: Vec<String>) -> serde_json::Value {
     serde_json::json!({
         "command_line": std::env::args().collect::<Vec<_>>(),
+        "options": words,
         "contact": contact(args),
     })
 }
@@ -96,19 +180,25 @@ fn contact(args: &Scan) -> Option<&str> {
     args.contact.as_deref().map(str::trim).filter(|contact| !contact.is_empty())
 }
 
-fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
-    let Some(ports) = &args.ports else { bail!("which ports? Next step: name them, as in -p smtp,imaps") };
-    let services = ports::parse(ports).context("-p")?;
-    let addresses = addresses(args)?;
+fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>, words: Vec<String>) -> Result<Plan> {
+    let (space, mut loaded) = match &mut former {
+        // The lists may be gone, or have changed.
+        Some(former) => (former.space.clone(), former.load(args.blocklist_file.as_deref())?),
+        None => {
+            let parse = if args.probe_only { ports::parse_silent } else { ports::parse };
+            let services = args.ports.as_deref().map(|ports| parse(ports).context("-p")).transpose()?;
+            targets::load(sources(args), services)?
+        }
+    };
+    let lines = lines(args)?;
     let contact = contact(args);
-    let public = addresses.minus(&AddressSet::new(cidr::reserved()));
+    let public = space.addresses().minus(&AddressSet::reserved());
     ensure!(
         contact.is_some() || public.is_empty() || args.dry_run,
         "{} public addresses would be probed, and nobody could find out by whom. Next step: name yourself with \
          --contact, and read the section Conduct of the README",
         public.len()
     );
-    let space = Space::new(addresses, services);
     ensure!(space.size() <= permute::MAX_SIZE, "more than 2^48 targets. Next step: fewer ports or addresses");
     ensure!(
         args.shards > 0 && args.shard < args.shards,
@@ -117,10 +207,13 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         args.shards
     );
     ensure!(args.shards == 1 || args.seed.is_some(), "--shards needs --seed, the same on each machine");
-    let seed = match args.seed {
-        Some(seed) => seed,
-        None => scan::random()?,
+    let seed = match (&former, args.seed) {
+        (Some(former), _) => former.seed()?,
+        (None, Some(seed)) => seed,
+        (None, None) => scan::random()?,
     };
+    let targets_max = targets_max(args.max_targets.as_deref(), &space)?;
+    let rate = kind_rate(args, &space, &mut loaded)?;
     Ok(Plan {
         interface,
         gateway: args.gateway_mac.as_deref().map(gateway_mac).transpose()?,
@@ -128,11 +221,16 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
         ports: source_ports(&args.source_port)?,
         seed,
         shard: (args.shard, args.shards),
-        targets_max: targets_max(args.max_targets.as_deref(), &space)?,
+        positions: scan::positions(&space, seed, (args.shard, args.shards), targets_max),
+        targets_max,
+        probes: args.probes.max(1),
+        lag: seconds("--probe-lag", args.probe_lag)?,
         space,
-        results_max: args.max_results,
+        results_max: results_max(args, former.as_ref())?,
+        former: former.map(Box::new),
+        loaded,
         runtime_max: args.max_runtime.map(|secs| seconds("-t", secs)).transpose()?,
-        rate: rate(args)?,
+        rate,
         cooldown: seconds("-c", args.cooldown_time)?,
         connections_max: args.max_connections.map_or_else(memory::connections, |count| count.max(1)),
         limits: Limits {
@@ -146,40 +244,41 @@ fn on_network(args: &Scan, interface: Option<String>) -> Result<Plan> {
             XdpMode::Native => Mode::Native,
             XdpMode::Generic => Mode::Generic,
         },
-        bind: match args.bind {
-            BindArg::Auto => Bind::Auto,
-            BindArg::Zerocopy => Bind::ZeroCopy,
-            BindArg::Copy => Bind::Copy,
+        transmit: match args.tx {
+            TransmitArg::Auto => Transmit::Auto,
+            TransmitArg::Zerocopy => Transmit::ZeroCopy,
+            TransmitArg::Copy => Transmit::Copy,
+            TransmitArg::Live => Transmit::Live,
         },
+        lanes: args.lanes,
+        busy_poll: args.busy_poll,
+        contact: contact.map(str::to_owned),
         ehlo: args.ehlo.as_deref().map(ehlo).transpose()?,
+        xmpp_to: match args.xmpp_to {
+            XmppToArg::None => XmppTo::None,
+            XmppToArg::Empty => XmppTo::Empty,
+            XmppToArg::Address => XmppTo::Address,
+        },
+        answers: answers(args, lines.as_ref()),
+        options: options(args)?,
         output: output(args)?,
+        lines,
+        metadata: args.metadata_file.clone(),
         part_age: seconds("--part-age", args.part_age)?,
         quiet: args.quiet,
-        described: described(args),
+        described: described(args, words),
         world: None,
     })
 }
 
-fn addresses(args: &Scan) -> Result<AddressSet> {
-    let mut allow: Vec<Range> = Vec::new();
-    for prefix in &args.targets {
-        allow.push(cidr::parse(prefix)?);
+fn sources(args: &Scan) -> Sources<'_> {
+    Sources {
+        prefixes: &args.targets,
+        allowlist: args.allowlist_file.as_deref(),
+        list: args.list_of_ips_file.as_deref(),
+        rib: args.allow_rib.as_deref(),
+        blocklist: args.blocklist_file.as_deref(),
     }
-    if let Some(path) = &args.allowlist_file {
-        allow.extend(list_file(path, "-w")?);
-    }
-    if args.targets.is_empty() && args.allowlist_file.is_none() {
-        allow.push((0, u32::MAX));
-    }
-    let block = args.blocklist_file.as_deref().map_or(Ok(Vec::new()), |path| list_file(path, "-b"))?;
-    let allowed = AddressSet::allowed(&allow, &block);
-    ensure!(!allowed.is_empty(), "no address is left to scan: all are blocked or reserved. Next step: see -b and -w");
-    Ok(allowed)
-}
-
-fn list_file(path: &Path, option: &str) -> Result<Vec<Range>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {}", path.display()))?;
-    cidr::parse_file(&text).with_context(|| format!("{option} {}", path.display()))
 }
 
 fn source_ports(text: &str) -> Result<PortRange> {
@@ -207,8 +306,72 @@ fn output(args: &Scan) -> Result<PathBuf> {
     match &args.output {
         Some(path) => Ok(path.clone()),
         None if args.dry_run => Ok(PathBuf::new()),
+        None if args.probe_only => {
+            bail!("where to? Next step: -o - for standard output, -o results.csv for a file, -o census for a dataset")
+        }
         None => bail!("where to? Next step: name a folder for the dataset, as in -o census"),
     }
+}
+
+/// The lines that are wanted instead of a dataset, if they are.
+fn lines(args: &Scan) -> Result<Option<LinesPlan>> {
+    let Some(path) = args.output.clone().filter(|_| !args.dry_run) else { return Ok(None) };
+    let stdout = path.as_os_str() == "-";
+    let by_name = match path.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("json" | "jsonl" | "ndjson") => Some(Format::Json),
+        _ => None,
+    };
+    let asked = args.output_module.map(|module| match module {
+        OutputModule::Csv => Format::Csv,
+        OutputModule::Json => Format::Json,
+    });
+    ensure!(args.probe_only || !stdout, "-o -: only what --probe-only finds can be written as lines");
+    let wanted = stdout || args.output_fields.is_some() || args.output_filter.is_some();
+    let format = asked.or(by_name).or(wanted.then_some(Format::Csv)).filter(|_| args.probe_only);
+    let Some(format) = format else { return Ok(None) };
+    let fields =
+        parse_fields(args.output_fields.as_deref().unwrap_or("saddr")).map_err(|error| anyhow!("-f: {error}"))?;
+    let filter = Filter::parse(args.output_filter.as_deref().unwrap_or(filter::DEFAULT)).context("--output-filter")?;
+    ensure!(
+        !stdout || args.metadata_file.as_deref() != Some(Path::new("-")),
+        "-o - and -m -: lines and metadata cannot both go to standard output. Next step: name a file for one"
+    );
+    Ok(Some(LinesPlan { path, selection: Selection { format, fields, filter } }))
+}
+
+fn answers(args: &Scan, lines: Option<&LinesPlan>) -> Answers {
+    let wants = |kind, asked| match lines {
+        Some(lines) => lines.selection.wants(kind),
+        None => args.answers.contains(&asked),
+    };
+    Answers {
+        probe_only: args.probe_only,
+        reset: !args.no_reset,
+        rst: wants(Kind::Rst, AnswerArg::Rst),
+        icmp: wants(Kind::Icmp, AnswerArg::Icmp),
+        every: lines.is_some(),
+    }
+}
+
+fn probe_options(args: &Scan) -> OptionSet {
+    match args.probe_options {
+        ProbeOptions::SmallestProbes => OptionSet::Smallest,
+        ProbeOptions::Windows => OptionSet::Windows,
+        ProbeOptions::Linux => OptionSet::Linux,
+        ProbeOptions::Bsd => OptionSet::Bsd,
+    }
+}
+
+fn options(args: &Scan) -> Result<OptionSet> {
+    let options = probe_options(args);
+    // What the SYN offers must be spoken afterwards, and ours is a TCP without window scale and timestamps.
+    ensure!(
+        args.probe_only || options == OptionSet::Smallest,
+        "--probe-options {}: only with --probe-only, for connections are held without these options",
+        options.name()
+    );
+    Ok(options)
 }
 
 fn seconds(option: &str, value: f64) -> Result<Duration> {
@@ -218,11 +381,25 @@ fn seconds(option: &str, value: f64) -> Result<Duration> {
 /// Probes per second; `None` for no limit.
 fn rate(args: &Scan) -> Result<Option<f64>> {
     let rate = match (&args.bandwidth, args.rate) {
-        (Some(text), _) => bandwidth(text)? / PROBE_BITS,
+        (Some(text), _) => bandwidth(text)? / ((probe_options(args).frame_length() + WIRE_BYTES) * 8) as f64,
         (None, rate) => rate.unwrap_or(RATE),
     };
     ensure!(rate.is_finite() && rate >= 0.0, "-r {rate}: a number of probes per second is wanted, 0 for no limit");
     Ok((rate > 0.0).then_some(rate))
+}
+
+/// The rate at which no /24 gets more than `--prefix-rate` on average, if that is lower; says so.
+fn kind_rate(args: &Scan, space: &Space, loaded: &mut targets::Loaded) -> Result<Option<f64>> {
+    let rate = rate(args)?;
+    let Some(max) = args.prefix_rate else { return Ok(rate) };
+    ensure!(max.is_finite() && max > 0.0, "--prefix-rate {max}: a number of probes per second above 0 is wanted");
+    let kind = max * space.size() as f64 / space.densest_24().max(1) as f64;
+    if rate.is_some_and(|rate| rate <= kind) {
+        return Ok(rate);
+    }
+    let asked = rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate:.1} p/s"));
+    loaded.notes.push(format!("rate {kind:.1} p/s instead of {asked}: --prefix-rate {max} for any /24"));
+    Ok(Some(kind))
 }
 
 fn bandwidth(text: &str) -> Result<f64> {
@@ -236,6 +413,14 @@ fn bandwidth(text: &str) -> Result<f64> {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value * unit),
         _ => bail!("-B {text}: bits per second are wanted, as in 10M"),
     }
+}
+
+/// How many more answers are wanted.
+fn results_max(args: &Scan, former: Option<&Former>) -> Result<Option<u64>> {
+    let Some(max) = args.max_results else { return Ok(None) };
+    let found = former.map_or(0, Former::answers);
+    ensure!(former.is_none() || found < max, "-N {max}: {found} targets have answered. Next step: a larger -N");
+    Ok(Some(max - found.min(max)))
 }
 
 fn targets_max(text: Option<&str>, space: &Space) -> Result<u64> {
@@ -259,7 +444,7 @@ mod tests {
         let words = ["starling", "scan"].into_iter().chain(line.split_whitespace());
         match Args::try_parse_from(words).map_err(|error| error.to_string())?.command {
             Command::Scan(args) => resolve(&args).map_err(|error| format!("{error:#}")),
-            Command::Doctor(_) => Err("not a scan".into()),
+            _ => Err("not a scan".into()),
         }
     }
 
@@ -298,6 +483,42 @@ mod tests {
         assert_eq!(given.world.map(|world| world.space().size()), Some(256));
         let named = plan("--nic xdp:eth9 -o x -p smtp 198.18.0.1").expect("well-formed");
         assert!(named.interface.as_deref() == Some("eth9") && named.world.is_none());
+    }
+
+    #[test]
+    fn the_transmit_path_and_the_lanes_are_as_asked_for() {
+        let of = |line: &str| plan(&format!("-p smtp -o x {line} 198.18.0.1")).map(|plan| (plan.transmit, plan.lanes));
+        assert_eq!(of(""), Ok((Transmit::Auto, None)));
+        assert_eq!(of("--tx live -T 2"), Ok((Transmit::Live, Some(2))));
+        assert_eq!(of("--tx zerocopy --sender-threads 3"), Ok((Transmit::ZeroCopy, Some(3))));
+        assert_eq!(of("--bind copy --lanes 1"), Ok((Transmit::Copy, Some(1))));
+        assert!(of("--tx fast").is_err());
+    }
+
+    #[test]
+    fn shards_share_the_limit_of_targets_as_zmaps_do() {
+        let part = |more: &str| {
+            let plan = plan(&format!("-p smtp -o x -e 1 {more} 198.18.0.0/22")).expect("well-formed");
+            plan.permutation().walk(plan.positions).collect::<Vec<_>>()
+        };
+        let shards: Vec<usize> =
+            (0..3).map(|shard| part(&format!("-n 100 --shards 3 --shard {shard}")).len()).collect();
+        assert_eq!(shards, [34, 33, 33]);
+        assert_eq!(part("-n 100"), part("")[..100]);
+        assert_eq!((part("-n 50%").len(), part("-n 5000").len(), part("-n 0").len()), (512, 1_024, 0));
+    }
+
+    #[test]
+    fn a_network_gets_no_more_than_its_share_and_the_note_says_so() {
+        let rate = |more: &str| {
+            let plan = plan(&format!("-p smtp,imap -o x {more}")).expect("well-formed");
+            (plan.rate, plan.loaded.notes.len())
+        };
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/22"), (Some(20.0), 1), "four networks");
+        assert_eq!(rate("--prefix-rate 5 -r 0 198.18.0.0/24"), (Some(5.0), 1));
+        assert_eq!(rate("--prefix-rate 5 198.18.0.0/25 198.18.1.0/24"), (Some(7.5), 1));
+        assert_eq!(rate("--prefix-rate 5 -r 12 198.18.0.0/22"), (Some(12.0), 0));
+        assert!(plan("-p smtp -o x --prefix-rate 0 198.18.0.1").is_err_and(|e| e.contains("--prefix-rate 0")));
     }
 
     #[test]

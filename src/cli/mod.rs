@@ -2,11 +2,13 @@
 
 pub mod args;
 pub mod config;
+mod dry_run;
+mod resume;
 
-use crate::app::{doctor, scan};
+use crate::app::{check, doctor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -40,6 +42,13 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Scan(args) => scan(&args),
+        Command::Check(args) => match check::check(&args.dataset) {
+            Ok(report) => {
+                print!("{report}");
+                if report.adds_up() { Exit::Done } else { Exit::Fatal }
+            }
+            Err(error) => complain(&error, Exit::Fatal),
+        },
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
             print!("{report}");
@@ -49,12 +58,27 @@ pub fn run() -> Exit {
 }
 
 fn scan(args: &args::Scan) -> Exit {
-    let plan = match config::resolve(args) {
+    if args.list_output_fields {
+        return list_output_fields();
+    }
+    if args.noise && args.noise_part.is_none() {
+        return noise(args);
+    }
+    let plan = match &args.resume {
+        Some(folder) => resume::resume(folder, &std::env::args_os().skip(1).collect::<Vec<_>>()),
+        None => config::resolve(args),
+    };
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => return complain(&error, Exit::Usage),
     };
+    if !args.quiet {
+        for note in &plan.loaded.notes {
+            eprintln!("{note}");
+        }
+    }
     if args.dry_run {
-        return match dry_run(&plan) {
+        return match dry_run::print(&plan, args.format) {
             // A reader that has seen enough is no error.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 complain(&anyhow::anyhow!("targets cannot be printed: {error}"), Exit::Fatal)
@@ -71,21 +95,27 @@ fn scan(args: &args::Scan) -> Exit {
     }
 }
 
-/// Prints the targets of the plan's shard in probing order, as `address,port`.
-fn dry_run(plan: &scan::Plan) -> std::io::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let permutation = crate::targets::permute::Permutation::new(plan.space.size(), plan.seed);
-    let (shard, shards) = plan.shard;
-    let mut left = plan.targets_max;
-    for index in permutation.walk(permutation.part(shard, shards)) {
-        if left == 0 {
-            break;
+fn noise(args: &args::Scan) -> Exit {
+    let (output, seed) = match config::noise(args) {
+        Ok(noise) => noise,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    match noise::run(&output, seed) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
         }
-        left -= 1;
-        let target = plan.space.target(index);
-        writeln!(out, "{},{}", std::net::Ipv4Addr::from(target.address), target.port)?;
+        Err(error) => complain(&error, Exit::Fatal),
     }
-    out.flush()
+}
+
+fn list_output_fields() -> Exit {
+    let mut out = std::io::stdout().lock();
+    for field in crate::output::lines::fields::Field::ALL {
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{:<16} {:>6}: {}", field.name(), field.value_type().name(), field.doc().trim());
+    }
+    Exit::Done
 }
 
 fn complain(error: &anyhow::Error, exit: Exit) -> Exit {

@@ -11,7 +11,7 @@
 
 use super::line::{Line, text, word, words};
 use super::talk::{Stage, Talk};
-use super::{Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
+use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
 /// Bytes of a tag that is followed.
 const TAG: usize = 32;
@@ -19,6 +19,8 @@ const TAG: usize = 32;
 const COMMAND: usize = 64;
 /// Commands without their replies that are followed.
 const OUTSTANDING: usize = 16;
+/// Longest contact in ID.
+const CONTACT: usize = 200;
 
 /// A client's command whose reply matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,7 @@ enum Command {
     Capability,
     StartTls,
     Logout,
+    Id,
     /// What may be followed by bytes that are not commands: LOGIN, AUTHENTICATE, literals...
     Private,
 }
@@ -46,6 +49,8 @@ pub struct Imap {
     outstanding: Vec<(Box<[u8]>, Command)>,
     /// Commands the client has sent.
     commands: u32,
+    /// The client has said who it is.
+    identified: bool,
     /// The server logged us in by itself.
     preauth: bool,
     answer: Answer,
@@ -64,6 +69,7 @@ impl Imap {
             talk: Talk::new(start, COMMAND),
             outstanding: Vec::new(),
             commands: 0,
+            identified: false,
             preauth: false,
             answer: Answer::default(),
             server_literal: Literal::None,
@@ -84,6 +90,7 @@ impl Imap {
             b"CAPABILITY" => Command::Capability,
             b"STARTTLS" if !self.talk.inside => Command::StartTls,
             b"LOGOUT" => Command::Logout,
+            b"ID" if literal.is_none() => Command::Id,
             b"LOGIN" | b"AUTHENTICATE" | b"COMPRESS" => Command::Private,
             _ if literal.is_some() || verb.is_empty() => Command::Private,
             _ => return,
@@ -100,6 +107,7 @@ impl Imap {
                 self.talk.hold(false);
             }
             Command::Private => self.talk.hold(false),
+            Command::Id => self.identified = true,
             Command::Logout => {}
         }
     }
@@ -131,12 +139,10 @@ impl Imap {
         self.talk.stage = Stage::Open;
         self.preauth = status == b"PREAUTH";
         if status == b"BYE" {
-            self.talk.refused();
+            self.talk.refused(line);
         } else if let Some(code) = capability_code(rest) {
             let starttls = self.keep_list(code.atoms, line.cut() && !code.closed);
-            if !self.talk.inside {
-                self.talk.findings.upgrade.offered = Some(starttls);
-            }
+            self.talk.offered(starttls);
         }
     }
 
@@ -146,7 +152,7 @@ impl Imap {
             b"CAPABILITY" if self.awaits(Command::Capability) => self.listed(rest, line.cut()),
             b"CAPABILITY" => {}
             b"BYE" if self.awaits(Command::Logout) => {}
-            b"BYE" => self.talk.refused(),
+            b"BYE" => self.talk.refused(line),
             // Text may look like a literal and is none (RFC 9051, section 9, resp-text).
             b"OK" | b"NO" | b"BAD" | b"PREAUTH" => {}
             _ => self.skip_literal(literal),
@@ -175,6 +181,7 @@ impl Imap {
             Command::Capability => self.capability_answered(ok, rest, line),
             Command::StartTls => self.talk.upgrade_reply(ok, line),
             Command::Logout => self.talk.end(),
+            Command::Id => {}
             Command::Private => self.talk.release(!ok),
         }
     }
@@ -205,9 +212,7 @@ impl Imap {
         let answer = std::mem::take(&mut self.answer);
         if ok && answer.lines > 0 {
             self.talk.capabilities().answered = true;
-            if !self.talk.inside {
-                self.talk.findings.upgrade.offered = Some(answer.starttls);
-            }
+            self.talk.offered(answer.starttls);
         }
     }
 
@@ -267,7 +272,7 @@ impl Observe for Imap {
             Some((_, Command::Capability)) => Expect::Capabilities,
             Some((_, Command::StartTls)) => Expect::UpgradeReply,
             Some((_, Command::Logout)) => Expect::Goodbye,
-            Some((_, Command::Private)) | None => Expect::Command,
+            Some((_, Command::Id | Command::Private)) | None => Expect::Command,
         })
     }
 
@@ -309,34 +314,38 @@ impl Imap {
     }
 }
 
-/// Asks CAPABILITY; STARTTLS if it was advertised, and then CAPABILITY again; LOGOUT. Tags are `a1`, `a2`...
+/// Asks CAPABILITY; STARTTLS if it was advertised, or if CAPABILITY was refused, and then CAPABILITY again; ID if the server
+/// offers it and there is something to say; LOGOUT. Tags are `a1`, `a2`...
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImapSpeaker;
 
 impl Speak for ImapSpeaker {
     type Observer = Imap;
 
-    fn next(&self, observer: &Imap) -> Next {
+    fn next(&self, observer: &Imap, call: &Call<'_>) -> Next {
         match observer.expect() {
             Expect::Command if observer.outstanding.is_empty() => {}
             Expect::Tls => return Next::StartTls,
             Expect::End => return Next::Close,
             _ => return Next::Wait,
         }
-        let findings = observer.findings();
-        let inside = observer.talk.inside;
-        let capabilities = if inside { &findings.after } else { &findings.before };
-        let upgrade = &findings.upgrade;
-        let may_upgrade = !inside && !observer.preauth && upgrade.offered == Some(true) && !upgrade.sent;
-        let command = if !capabilities.asked {
+        let offers_id = || observer.talk.listed().iter().any(|atom| atom.eq_ignore_ascii_case("ID"));
+        let id = call.identity.contact.as_deref().filter(|_| !observer.identified && offers_id()).map(id);
+        let command = if !observer.talk.asked() {
             "CAPABILITY"
-        } else if may_upgrade {
+        } else if !observer.preauth && observer.talk.may_upgrade() {
             "STARTTLS"
         } else {
-            "LOGOUT"
+            id.as_deref().unwrap_or("LOGOUT")
         };
         Next::Say(format!("a{} {command}\r\n", observer.commands.wrapping_add(1)).into_bytes())
     }
+}
+
+/// ID with whom to ask about us (RFC 2971, section 3.3), as a quoted string.
+fn id(contact: &str) -> String {
+    let plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    format!("ID (\"support-url\" \"{}\")", contact.chars().filter(plain).take(CONTACT).collect::<String>())
 }
 
 /// What a greeting can begin with, or an empty line.

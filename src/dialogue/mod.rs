@@ -8,12 +8,18 @@
 //! Nothing here knows TCP, TLS or who is talking. Every buffer is bounded.
 
 pub mod imap;
+pub mod irc;
 pub mod line;
+pub mod managesieve;
+mod outstanding;
+pub mod pop3;
 pub mod smtp;
+pub mod software;
 mod talk;
 #[cfg(test)]
 mod testing;
 pub mod texts;
+pub mod xmpp;
 
 use texts::Texts;
 
@@ -62,7 +68,7 @@ pub struct Capabilities {
     pub asked: bool,
     /// Its reply was complete and gave a list (an empty one is a list: a lone SMTP `250`).
     pub answered: bool,
-    /// Code of the complete reply of a numeric protocol (SMTP: 250, 502...). `Some` without
+    /// Code of the complete reply of a numeric protocol (SMTP: 250, 502...; IRC: 421, 451...). `Some` without
     /// `answered` means that the query was refused.
     pub code: Option<u16>,
     /// Capabilities as the server wrote them, one item each (an ESMTP keyword line with its
@@ -76,12 +82,16 @@ pub struct Capabilities {
 /// The upgrade, step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The server advertised it. `None` until a capability list was seen.
+    /// The server advertised it. `None` until a capability list was seen; a server that does not know the query at all
+    /// (SMTP 5yz to EHLO) advertises nothing.
     pub offered: Option<bool>,
+    /// The server says that nothing goes without it (XMPP `<required/>`). `None` until a list was seen, and where
+    /// the protocol cannot say so.
+    pub required: Option<bool>,
     /// The client asked for it.
     pub sent: bool,
     /// The server's reply: the line that decides, as sent (SMTP: the last; IMAP: the tagged one).
-    pub reply: Option<String>,
+    pub reply: Option<Box<str>>,
     /// Go-ahead or refusal. `None` until the reply is complete.
     pub accepted: Option<bool>,
     /// Bytes the server sent after the go-ahead's line end and before the TLS handshake (response
@@ -94,13 +104,20 @@ pub struct Upgrade {
 /// show. Of the client nothing is kept but which commands it sent: no names, passwords or messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The server's first reply, lines joined by `\n`, without line ends; as far as it came.
-    pub greeting: Option<String>,
+    /// The server's first reply, lines joined by `\n`, without line ends; as far as it came (IRC: its notices).
+    pub greeting: Option<Box<str>>,
     /// Reply code of the complete greeting, where the protocol has numbers.
     pub greeting_code: Option<u16>,
-    /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE), or a shutdown
-    /// nobody asked for (SMTP 421, IMAP BYE).
+    /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE, POP3 -ERR), or a shutdown
+    /// nobody asked for (SMTP 421, IMAP BYE, IRC ERROR, XMPP stream error).
     pub refused: bool,
+    /// It refused because it does not serve the name it was asked for (XMPP `host-unknown` or `host-gone`).
+    pub host_unknown: bool,
+    /// What it said when it refused: the last line of the greeting or the shutdown (XMPP: the stream error's
+    /// condition).
+    pub refusal: Option<Box<str>>,
+    /// The greeting has a timestamp for APOP (POP3).
+    pub apop: bool,
     /// Capabilities before encryption.
     pub before: Capabilities,
     /// The upgrade.
@@ -110,14 +127,16 @@ pub struct Findings {
     /// Some line or list exceeded its limit and was cut.
     pub truncated: bool,
     /// The first line that is not of the protocol, as the server sent it. In place of a greeting it ends the
-    /// conversation (`greeting` is `None`); later on it is noted and skipped.
-    pub violation: Option<String>,
+    /// conversation (`greeting` is `None`); later on it is noted and skipped, if the protocol lets that be done.
+    pub violation: Option<Box<str>>,
+    /// It does not (XMPP: XML that is not well-formed), so what was waited for will not be understood.
+    pub derailed: bool,
 }
 
 /// Where a conversation stands: what it waits for. `Copy`, shown in the row as the stage reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The server's greeting, or the rest of it.
+    /// The server's greeting, or the rest of it; where the client speaks first, the server's first words.
     Greeting,
     /// The reply to a capability query, or the rest of it.
     Capabilities,
@@ -184,7 +203,20 @@ pub trait Speak {
 
     /// What to do now, given what was observed. Asked again after each event until it answers anything
     /// but `Say`; bytes said must have been fed to the observer in between.
-    fn next(&self, observer: &Self::Observer) -> Next;
+    fn next(&self, observer: &Self::Observer, call: &Call<'_>) -> Next;
+}
+
+/// Who calls whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who we are.
+    pub identity: &'a Identity,
+    /// The name that the list of targets has for the server.
+    pub name: Option<&'a str>,
+    /// The server's address.
+    pub address: u32,
+    /// What stands for a name in XMPP if there is none.
+    pub xmpp_to: xmpp::To,
 }
 
 /// How we introduce ourselves.
@@ -192,4 +224,7 @@ pub trait Speak {
 pub struct Identity {
     /// Argument of EHLO: a domain or an address literal (RFC 5321, section 4.1.3).
     pub ehlo: String,
+    /// Who runs the scan and how to reach them; said where the protocol has room for it: IRC
+    /// in the message of QUIT, IMAP in ID (RFC 2971) if the server offers that.
+    pub contact: Option<String>,
 }

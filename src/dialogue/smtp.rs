@@ -14,8 +14,9 @@
 //! server that refuses EHLO is not tried with HELO: nothing could be learned.
 
 use super::line::{Line, text, word, words};
+use super::outstanding::Outstanding;
 use super::talk::{Stage, Talk};
-use super::{Direction, Expect, Findings, Identity, Next, Observe, Speak, Start, limits};
+use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
 /// Bytes looked at of a client's line: the verb. Arguments are never stored.
 const VERB: usize = 16;
@@ -51,36 +52,11 @@ struct Reply {
     starttls: bool,
 }
 
-/// Commands without their replies, oldest first. Almost always there is one at most: the others need no memory.
-#[derive(Clone, Debug, Default)]
-struct Outstanding {
-    first: Option<Command>,
-    others: Box<[Command]>,
-}
-
-impl Outstanding {
-    fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.len()
-    }
-
-    fn push(&mut self, command: Command) {
-        match self.first {
-            None => self.first = Some(command),
-            Some(_) => self.others = self.others.iter().copied().chain([command]).collect(),
-        }
-    }
-
-    fn pop(&mut self) {
-        self.first = self.others.first().copied();
-        self.others = self.others.iter().copied().skip(1).collect();
-    }
-}
-
 /// Understands SMTP.
 #[derive(Clone, Debug)]
 pub struct Smtp {
     talk: Talk,
-    outstanding: Outstanding,
+    outstanding: Outstanding<Command>,
     /// The reply under way.
     reply: Option<Reply>,
     /// A command was answered on this side of the upgrade.
@@ -159,7 +135,7 @@ impl Smtp {
 
     /// What the reply answers that begins with this code.
     fn answered_by(&self, code: u16) -> Answered {
-        let first = self.outstanding.first;
+        let first = self.outstanding.first();
         if self.talk.stage == Stage::Greeting {
             Answered::Connect
         } else if code == 220 && !self.settled && matches!(first, None | Some(Command::Ehlo)) {
@@ -200,11 +176,14 @@ impl Smtp {
         } else if reply.answers == Answered::Connect {
             self.talk.stage = Stage::Open;
             self.talk.findings.greeting_code = Some(code);
-            self.talk.findings.refused = code / 100 != 2;
+            if code / 100 != 2 {
+                self.talk.findings.refused = true;
+                self.talk.findings.refusal = Some(line.text().into());
+            }
         }
         let goodbye = reply.answers == Answered::Command(Command::Quit);
         if code == 421 && !goodbye {
-            self.talk.refused();
+            self.talk.refused(line);
         }
     }
 
@@ -223,14 +202,16 @@ impl Smtp {
         if code == 250 {
             capabilities.answered = true;
             capabilities.code = Some(code);
-            if !self.talk.inside {
-                self.talk.findings.upgrade.offered = Some(reply.starttls);
-            }
+            self.talk.offered(reply.starttls);
         } else if !capabilities.answered {
             // A refused EHLO changes nothing of what an earlier one found (RFC 5321, section 4.1.4).
             capabilities.code = Some(code);
             capabilities.list.clear();
             capabilities.auth.clear();
+            // Who does not know EHLO has no extension (section 4.1.1.1).
+            if code / 100 == 5 {
+                self.talk.offered(false);
+            }
         }
     }
 }
@@ -268,7 +249,7 @@ impl Observe for Smtp {
     }
 
     fn expect(&self) -> Expect {
-        self.talk.expect(match self.outstanding.first {
+        self.talk.expect(match self.outstanding.first() {
             Some(Command::Ehlo) => Expect::Capabilities,
             Some(Command::StartTls) => Expect::UpgradeReply,
             Some(Command::Quit) => Expect::Goodbye,
@@ -286,30 +267,26 @@ impl Observe for Smtp {
 }
 
 /// Says EHLO; STARTTLS if it was advertised, and then EHLO again; QUIT.
-#[derive(Clone, Debug)]
-pub struct SmtpSpeaker {
-    /// Who we are.
-    pub identity: Identity,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SmtpSpeaker;
 
 impl Speak for SmtpSpeaker {
     type Observer = Smtp;
 
-    fn next(&self, observer: &Smtp) -> Next {
+    fn next(&self, observer: &Smtp, call: &Call<'_>) -> Next {
         match observer.expect() {
-            Expect::Command if observer.outstanding.first.is_none() => {}
+            Expect::Command if observer.outstanding.is_empty() => {}
             Expect::Tls => return Next::StartTls,
             Expect::End => return Next::Close,
             _ => return Next::Wait,
         }
         let findings = observer.findings();
-        let capabilities = if observer.talk.inside { &findings.after } else { &findings.before };
-        let upgrade = &findings.upgrade;
-        let ask_upgrade = !observer.talk.inside && upgrade.offered == Some(true) && !upgrade.sent;
+        // Without EHLO there is no STARTTLS (RFC 3207, section 4).
+        let ask_upgrade = findings.upgrade.offered == Some(true) && observer.talk.may_upgrade();
         Next::Say(if findings.refused {
             b"QUIT\r\n".to_vec()
-        } else if !capabilities.asked {
-            format!("EHLO {}\r\n", self.identity.ehlo).into_bytes()
+        } else if !observer.talk.asked() {
+            format!("EHLO {}\r\n", call.identity.ehlo).into_bytes()
         } else if ask_upgrade {
             b"STARTTLS\r\n".to_vec()
         } else {

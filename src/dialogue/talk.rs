@@ -2,6 +2,7 @@
 //! is understood, and keeping what was found within its limits.
 
 use super::line::{Line, Lines, text};
+use super::texts::Texts;
 use super::{Capabilities, Expect, Findings, Start, limits};
 
 /// How far the conversation is.
@@ -154,7 +155,12 @@ impl Talk {
 
     /// The reply to the request to upgrade is complete.
     pub(super) fn upgrade_reply(&mut self, accepted: bool, line: &Line) {
-        self.findings.upgrade.reply = Some(line.text());
+        self.upgrade_reply_text(accepted, line.text());
+    }
+
+    /// The same, with what is to be shown of the reply.
+    pub(super) fn upgrade_reply_text(&mut self, accepted: bool, text: String) {
+        self.findings.upgrade.reply = Some(text.into());
         self.findings.upgrade.accepted = Some(accepted);
         if accepted {
             self.stage = Stage::Tls;
@@ -184,10 +190,43 @@ impl Talk {
         self.server.clear();
     }
 
-    /// The server shuts down; nobody asked it to.
-    pub(super) fn refused(&mut self) {
+    /// The server shuts down with this line; nobody asked it to.
+    pub(super) fn refused(&mut self, line: &Line) {
+        self.findings.refusal = Some(line.text().into());
+        self.refused_silently();
+    }
+
+    /// The same, but what it said is not to be kept.
+    pub(super) fn refused_silently(&mut self) {
         self.findings.refused = true;
         self.end();
+    }
+
+    /// TLS was started by an upgrade.
+    pub(super) fn upgraded(&self) -> bool {
+        self.inside && !self.direct
+    }
+
+    /// Capabilities were asked for on this side of the upgrade.
+    pub(super) fn asked(&self) -> bool {
+        if self.inside { self.findings.after.asked } else { self.findings.before.asked }
+    }
+
+    /// What is listed on this side of the upgrade.
+    pub(super) fn listed(&self) -> &Texts {
+        if self.inside { &self.findings.after.list } else { &self.findings.before.list }
+    }
+
+    /// A complete list says whether the upgrade is offered. Inside TLS that means nothing.
+    pub(super) fn offered(&mut self, starttls: bool) {
+        if !self.inside {
+            self.findings.upgrade.offered = Some(starttls);
+        }
+    }
+
+    /// The upgrade may be asked for: it is offered, or the server let nobody ask; and it was not yet.
+    pub(super) fn may_upgrade(&self) -> bool {
+        !self.inside && !self.findings.upgrade.sent && self.findings.upgrade.offered != Some(false)
     }
 
     /// The list of this side of the upgrade.
@@ -197,26 +236,12 @@ impl Talk {
 
     /// Adds to the list of this side of the upgrade.
     pub(super) fn keep_capability(&mut self, item: String) {
-        let list = &mut self.capabilities().list;
-        if list.len() < limits::CAPABILITIES && list.bytes() + item.len() <= limits::CAPABILITY_BYTES {
-            list.push(&item);
-        } else {
-            self.findings.truncated = true;
-        }
+        self.findings.truncated |= !self.capabilities().keep(&item);
     }
 
     /// Adds to the mechanisms of this side of the upgrade.
     pub(super) fn keep_mechanism(&mut self, name: &[u8]) {
-        let auth = &mut self.capabilities().auth;
-        let name = text(name).to_ascii_uppercase();
-        if name.is_empty() || auth.iter().any(|known| known == name) {
-            return;
-        }
-        if auth.len() < limits::MECHANISMS {
-            auth.push(&name);
-        } else {
-            self.findings.truncated = true;
-        }
+        self.findings.truncated |= !self.capabilities().keep_mechanism(name);
     }
 
     /// Adds a line to the greeting.
@@ -228,13 +253,11 @@ impl Talk {
         }
         let mut text = line.text();
         self.findings.truncated |= shorten(&mut text, limits::GREETING - used);
-        match &mut self.findings.greeting {
-            Some(greeting) => {
-                greeting.push('\n');
-                greeting.push_str(&text);
-            }
-            greeting => *greeting = Some(text),
-        }
+        let greeting = &mut self.findings.greeting;
+        *greeting = Some(match greeting.take() {
+            Some(before) => format!("{before}\n{text}").into(),
+            None => text.into(),
+        });
     }
 
     /// A line that is not of the protocol: the first one is kept.
@@ -247,12 +270,37 @@ impl Talk {
     fn keep_violation(&mut self, bytes: &[u8]) {
         let part = &bytes[..bytes.len().min(limits::VIOLATION)];
         self.findings.truncated |= part.len() < bytes.len();
-        self.findings.violation = Some(text(part));
+        self.findings.violation = Some(text(part).into());
+    }
+}
+
+impl Capabilities {
+    /// Adds to the list; false if there is no room.
+    pub(super) fn keep(&mut self, item: &str) -> bool {
+        let list = &mut self.list;
+        let room = list.len() < limits::CAPABILITIES && list.bytes() + item.len() <= limits::CAPABILITY_BYTES;
+        if room {
+            list.push(item);
+        }
+        room
+    }
+
+    /// Adds to the mechanisms, each once; false if there is no room.
+    pub(super) fn keep_mechanism(&mut self, name: &[u8]) -> bool {
+        let name = text(name).to_ascii_uppercase();
+        if name.is_empty() || self.auth.iter().any(|known| known == name) {
+            return true;
+        }
+        let room = self.auth.len() < limits::MECHANISMS;
+        if room {
+            self.auth.push(&name);
+        }
+        room
     }
 }
 
 /// Cuts text to at most `max` bytes, between characters; true if something was cut.
-fn shorten(text: &mut String, max: usize) -> bool {
+pub(super) fn shorten(text: &mut String, max: usize) -> bool {
     if text.len() <= max {
         return false;
     }

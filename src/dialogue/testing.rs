@@ -1,10 +1,19 @@
 //! Test driver: a scripted server against an observer and its speaker.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Direction, Expect, Findings, Next, Observe, Speak};
+use super::xmpp::To;
+use super::{Call, Direction, Expect, Findings, Identity, Next, Observe, Speak};
+
+/// Who calls in all tests: probe.example.net, without a contact, nobody by name.
+pub(super) fn call() -> Call<'static> {
+    static IDENTITY: LazyLock<Identity> =
+        LazyLock::new(|| Identity { ehlo: "probe.example.net".to_owned(), contact: None });
+    Call { identity: &IDENTITY, name: None, address: 0xc612_0001, xmpp_to: To::Address }
+}
 
 /// What the scripted server does at one point.
 pub(super) struct Turn {
@@ -100,10 +109,11 @@ impl<'a, S: Speak> Client<'a, S> {
             if self.stages.last() != Some(&expect) {
                 self.stages.push(expect);
             }
-            match self.speaker.next(&self.observer) {
+            match self.speaker.next(&self.observer, &call()) {
                 Next::Say(bytes) => {
                     let line = String::from_utf8(bytes.clone()).expect("ASCII");
-                    let line = line.strip_suffix("\r\n").expect("whole lines").to_owned();
+                    let line = line.strip_suffix("\r\n").or(line.strip_suffix('>').map(|_| line.as_str()));
+                    let line = line.expect("whole lines or tags").to_owned();
                     self.said.push(line.clone());
                     self.unanswered.push_back(line);
                     self.observer.bytes(Direction::Client, &bytes);
@@ -183,7 +193,7 @@ pub(super) fn feed<S: Speak>(
             Some((from, bytes)) => {
                 for part in bytes.chunks(piece) {
                     observer.bytes(*from, part);
-                    let _ = speaker.next(&observer);
+                    let _ = speaker.next(&observer, &call());
                 }
             }
             None => observer.tls_started(),
@@ -195,13 +205,83 @@ pub(super) fn feed<S: Speak>(
     (observer.into_findings(), expect)
 }
 
+/// What a line of ours asks for, in the only order in which it may come on each side of the upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ask {
+    List,
+    Upgrade,
+    Goodbye,
+}
+
+/// Asserts that whatever the server says, our speaker says only what its protocol allows at that point: one
+/// command at a time, each once on each side of the upgrade and in order, the upgrade only if it is offered or
+/// nobody lets us ask, TLS only after a go-ahead, nothing between that and TLS. `ask` says what a line is; `None` is
+/// a reply of ours, which is always allowed.
+pub(super) fn assert_speaks_in_turn<S: Speak>(
+    mut observer: S::Observer,
+    speaker: &S,
+    chunks: &[Option<(Direction, Vec<u8>)>],
+    ask: fn(&str) -> Option<Ask>,
+) {
+    let (mut last, mut inside) = (None, false);
+    let mut turn = |observer: &mut S::Observer| {
+        for _ in 0..20 {
+            let expect = observer.expect();
+            match speaker.next(observer, &call()) {
+                Next::Say(bytes) => {
+                    let line = std::str::from_utf8(&bytes).expect("ASCII").strip_suffix("\r\n").expect("a line");
+                    assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+                    assert!(
+                        !matches!(expect, Expect::Tls | Expect::UpgradeReply | Expect::End),
+                        "{line} at {expect:?}"
+                    );
+                    if let Some(asked) = ask(line) {
+                        // Before the server's first words only a client that speaks first says something.
+                        let first = expect == Expect::Greeting && last.is_none();
+                        assert!(expect == Expect::Command || first, "{line} at {expect:?}");
+                        assert!(last < Some(asked), "{line} after {last:?}");
+                        last = Some(asked);
+                        let findings = observer.findings();
+                        let may =
+                            findings.upgrade.offered.unwrap_or(findings.before.asked && !findings.before.answered);
+                        assert!(asked != Ask::Upgrade || (may && !inside), "{line}: {findings:?}");
+                    }
+                    observer.bytes(Direction::Client, &bytes);
+                }
+                Next::Wait => return true,
+                Next::StartTls => {
+                    assert!(!inside && observer.findings().upgrade.accepted == Some(true));
+                    (inside, last) = (true, None);
+                    observer.tls_started();
+                }
+                Next::Close => return false,
+            }
+        }
+        panic!("the speaker does not stop");
+    };
+    if !turn(&mut observer) {
+        return;
+    }
+    for (from, bytes) in chunks.iter().flatten() {
+        if *from == Direction::Server {
+            for byte in bytes {
+                observer.bytes(Direction::Server, &[*byte]);
+                if !turn(&mut observer) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
 /// Asserts that findings are within the limits.
 pub(super) fn assert_bounded(findings: &Findings) {
     use super::limits;
-    let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|text| text.len() <= max);
+    let short = |text: &Option<Box<str>>, max: usize| text.as_ref().is_none_or(|text| text.len() <= max);
     assert!(short(&findings.greeting, limits::GREETING));
     assert!(short(&findings.upgrade.reply, 3 * limits::LINE));
     assert!(short(&findings.violation, 3 * limits::VIOLATION));
+    assert!(short(&findings.refusal, 3 * limits::LINE));
     for capabilities in [&findings.before, &findings.after] {
         assert!(capabilities.list.len() <= limits::CAPABILITIES);
         assert!(capabilities.list.bytes() <= limits::CAPABILITY_BYTES);

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod ethtool;
+pub mod features;
 pub mod netlink;
 pub mod object;
 pub mod verdict;
@@ -9,6 +10,7 @@ pub mod xdp;
 
 use crate::counters;
 use std::io;
+use std::time::Duration;
 
 /// What moves frames between an engine and a link: AF_XDP in production, a virtual link in the simulator.
 ///
@@ -25,14 +27,44 @@ pub trait FrameIo {
     /// was not asked for a frame that could not go.
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize>;
 
+    /// Sends up to `budget` probes, as [`FrameIo::transmit`] does: frames of their own kind, which some links make
+    /// themselves.
+    fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
+        self.transmit(budget, &mut |buffer| {
+            let facts = probes.next()?;
+            Some(probes.write(&facts, buffer))
+        })
+    }
+
     /// Wakes the kernel if it asked for it, takes back completed buffers. Called once per round.
     fn kick(&mut self) -> io::Result<()>;
 
     /// Frames queued and not yet completed by the link.
     fn in_flight(&self) -> usize;
 
+    /// How long the link has enough to send without being given more.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// What happened so far on this link's own level.
     fn counters(&self) -> NicCounters;
+}
+
+/// What varies from one probe to the next, as it stands in the frame (`struct starling_probe` in `ebpf/live.h`):
+/// address, ports, sequence number, checksums of IPv4 and TCP.
+pub type ProbeFacts = [u8; 16];
+
+/// Where probes come from.
+pub trait Probes {
+    /// The facts of the next one, or `None` when none is due.
+    fn next(&mut self) -> Option<ProbeFacts>;
+
+    /// The clock in the probes given since the last call, as it stands in the frame; of no meaning if they have none.
+    fn clock(&self) -> [u8; 4];
+
+    /// Writes the frame of a probe into `buffer` and returns its length.
+    fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize;
 }
 
 /// Every frame buffer handed to `transmit`'s `fill` has at least this many bytes: an Ethernet frame of
@@ -62,5 +94,15 @@ counters! {
         rx_invalid,
         /// Not sent: a length that no frame has, refused by us, or a descriptor the kernel found invalid.
         tx_invalid,
+        /// Live frames: probes put into the ring; sent, refused, lost or still in it.
+        live_probes,
+        /// Live frames: probes that the driver took.
+        live_sent,
+        /// Live frames: probes that the driver refused, its ring being full.
+        live_refused,
+        /// Live frames: probes that came to no driver, the interface being down or gone.
+        live_lost,
+        /// Live frames: frames made in vain, no probe being due or the driver being given time.
+        live_idle,
     }
 }

@@ -1,7 +1,10 @@
-//! The compiled XDP program.
+//! The compiled XDP programs.
 
 /// ELF object of `ebpf/starling.bpf.c`, aligned as aya's loader needs it.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/starling.bpf.o"));
+
+/// ELF object of `ebpf/live.bpf.c`, likewise.
+pub static LIVE_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/live.bpf.o"));
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]

@@ -44,6 +44,7 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Bytes => DataType::Binary,
         Kind::Hash => DataType::FixedSizeBinary(32),
         Kind::TextList => DataType::List(element(DataType::Utf8)),
+        Kind::U32List => DataType::List(element(DataType::UInt32)),
         Kind::HashList => DataType::List(element(DataType::FixedSizeBinary(32))),
     }
 }
@@ -102,6 +103,7 @@ fn size(value: Value<'_>) -> usize {
         Value::Text(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),
         Value::TextList(list) => list.iter().map(|text| text.len() + size_of::<u32>()).sum(),
+        Value::Uints(list) => size_of_val(list),
         Value::Hashes(list) => size_of_val(list),
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Timestamp(_) => 0,
     }
@@ -119,6 +121,7 @@ enum Builder {
     Bytes(BinaryBuilder),
     Hash(FixedSizeBinaryBuilder),
     TextList(ListBuilder<StringBuilder>),
+    U32List(ListBuilder<UInt32Builder>),
     HashList(ListBuilder<FixedSizeBinaryBuilder>),
 }
 
@@ -137,6 +140,9 @@ impl Builder {
             Kind::Hash => Self::Hash(FixedSizeBinaryBuilder::new(32)),
             Kind::TextList => {
                 Self::TextList(ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8)))
+            }
+            Kind::U32List => {
+                Self::U32List(ListBuilder::new(UInt32Builder::new()).with_field(element(DataType::UInt32)))
             }
             Kind::HashList => Self::HashList(
                 ListBuilder::new(FixedSizeBinaryBuilder::new(32)).with_field(element(DataType::FixedSizeBinary(32))),
@@ -159,6 +165,10 @@ impl Builder {
             (Self::Hash(to), Value::Bytes(value)) => to.append_value(value)?,
             (Self::TextList(to), Value::TextList(list)) => {
                 list.iter().for_each(|text| to.values().append_value(text));
+                to.append(true);
+            }
+            (Self::U32List(to), Value::Uints(list)) => {
+                to.values().append_slice(list);
                 to.append(true);
             }
             (Self::HashList(to), Value::Hashes(list)) => {
@@ -186,6 +196,7 @@ impl Builder {
             Self::Bytes(to) => to.append_null(),
             Self::Hash(to) => to.append_null(),
             Self::TextList(to) => to.append(false),
+            Self::U32List(to) => to.append(false),
             Self::HashList(to) => to.append(false),
         }
     }
@@ -203,6 +214,7 @@ impl Builder {
             Self::Bytes(from) => from,
             Self::Hash(from) => from,
             Self::TextList(from) => from,
+            Self::U32List(from) => from,
             Self::HashList(from) => from,
         };
         builder.finish()

@@ -3,19 +3,27 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 
-use super::parquet::{Limits, PartWriter, write_schema_part};
+use super::parquet::{Limits, PartWriter, SCHEMA_PART, write_schema_part};
 use super::{Error, Result, durable, views};
 use crate::base::UtcMicros;
 use crate::record::schema::{Row, TABLES};
 
-/// A dataset that is being written.
+/// File of the resolved addresses in the dataset's folder: prefixes, one a line.
+pub const TARGETS: &str = "targets.txt";
+
+/// A dataset that is being written. As long as it lives nobody else can open it for writing.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     root: PathBuf,
     run: String,
+    _lock: Arc<Flock<fs::File>>,
 }
 
 impl Dataset {
@@ -44,14 +52,49 @@ impl Dataset {
         let Some(location) = root.to_str() else {
             return Err(Error::NotUtf8 { path: root });
         };
+        let lock = lock(&root)?;
         let run = run_name(start);
         for table in TABLES {
             let folder = root.join(table.name);
             fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
             write_schema_part(&folder, &run, table)?;
         }
-        durable::write(&root.join(views::FILE), views::sql(location, &run).as_bytes())?;
-        Ok(Self { root, run })
+        durable::write(&root.join(views::FILE), views::sql(location, &run, false).as_bytes())?;
+        Ok(Self { root, run, _lock: lock })
+    }
+
+    /// Opens the dataset at `path` for a further run, which starts at `start`. What a killed run left unfinished is
+    /// removed, and `views.sql` from then on shows each target once.
+    ///
+    /// Errors: there is no dataset; another run writes to it; it cannot be written.
+    pub fn reopen(path: &Path, start: UtcMicros) -> Result<Self> {
+        let root = fs::canonicalize(path).map_err(Error::io("open", path))?;
+        let lock = lock(&root)?;
+        let Some(location) = root.to_str() else {
+            return Err(Error::NotUtf8 { path: root });
+        };
+        let first = runs(&root, &|part| part == SCHEMA_PART)?.into_iter().next();
+        let Some(first) = first else {
+            return Err(Error::NoDataset { path: root });
+        };
+        let mut run = run_name(start);
+        // A clock that was set back, or a simulated one.
+        let mut start = start.0;
+        while runs(&root, &|_| true)?.contains(&run) || run <= first {
+            start += 1;
+            run = run_name(UtcMicros(start));
+        }
+        durable::write(&root.join(views::FILE), views::sql(location, &first, true).as_bytes())?;
+        for table in TABLES {
+            remove_unfinished(&root.join(table.name))?;
+        }
+        remove_unfinished(&root)?;
+        Ok(Self { root, run, _lock: lock })
+    }
+
+    /// Keeps the resolved targets, as text.
+    pub fn keep_targets(&self, text: &str) -> Result<()> {
+        durable::write(&self.root.join(TARGETS), text.as_bytes())
     }
 
     /// The folder, as an absolute path.
@@ -86,6 +129,56 @@ fn prepare(path: &Path) -> Result<bool> {
     }
 }
 
+/// Whether a run is writing to the dataset in `folder` just now.
+pub fn busy(folder: &Path) -> bool {
+    matches!(lock(folder), Err(Error::Busy { .. }))
+}
+
+fn lock(folder: &Path) -> Result<Arc<Flock<fs::File>>> {
+    let file = fs::File::open(folder).map_err(Error::io("open", folder))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Arc::new(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Err(Error::Busy { path: folder.to_owned() }),
+        Err((_, errno)) => Err(Error::io("lock", folder)(errno.into())),
+    }
+}
+
+/// The runs that have a part, finished or not, of whose number or other name `is` approves; in order.
+pub(super) fn runs(root: &Path, is: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut runs = Vec::new();
+    for table in TABLES {
+        for name in names(&root.join(table.name))? {
+            let part = name.trim_end_matches(".tmp").trim_end_matches(".parquet");
+            if let Some((run, part)) = part.rsplit_once('-')
+                && is(part)
+            {
+                runs.push(run.to_owned());
+            }
+        }
+    }
+    runs.sort();
+    runs.dedup();
+    Ok(runs)
+}
+
+/// Names of the files in a folder; none if there is no such folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("open", folder)(error)),
+    };
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+}
+
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    for name in names(folder)?.into_iter().filter(|name| name.ends_with(".tmp")) {
+        let path = folder.join(name);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}
+
 fn run_name(start: UtcMicros) -> String {
     timestamp_us_to_datetime(start.0)
         .map_or_else(|| start.0.to_string(), |time| time.format("%Y%m%dT%H%M%S%.6f").to_string())
@@ -107,7 +200,7 @@ mod tests {
         assert_eq!(dataset.run(), "20261123T140102.000123");
         let mut files: Vec<_> = fs::read_dir(dataset.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         files.sort();
-        assert_eq!(files, ["certificates", "chains", "handshakes", "hosts", "views.sql"]);
+        assert_eq!(files, ["certificates", "chains", "handshakes", "hosts", "prefixes", "views.sql"]);
         assert!(dataset.root().join("hosts/20261123T140102.000123-schema.parquet").is_file());
     }
 

@@ -1,5 +1,6 @@
 //! `run.json`: what was run, how, and what came of it.
 
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -20,6 +21,16 @@ pub fn write_manifest(folder: &Path, manifest: &impl Serialize) -> Result<()> {
     };
     text.push(b'\n');
     durable::write(&path, &text)
+}
+
+/// Reads the manifest of the dataset in `folder`.
+pub fn read(folder: &Path) -> Result<serde_json::Value> {
+    let path = folder.join(FILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| Error::Damaged { path, cause }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoDataset { path: folder.to_owned() }),
+        Err(error) => Err(Error::io("read", &path)(error)),
+    }
 }
 
 #[cfg(test)]

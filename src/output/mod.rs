@@ -1,13 +1,17 @@
-//! Files: the dataset of a run. Parquet parts, views, manifest.
+//! Files: the dataset of a run. Parquet parts, views, manifest, checkpoint.
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
-//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`. Whatever has its final name is complete
+//! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do;
+//! [`counted`] reads what is there. [`lines`] is for those who want no dataset. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
+pub mod checkpoint;
 mod columns;
+pub mod counted;
 pub mod dataset;
 mod durable;
+pub mod lines;
 pub mod manifest;
 pub mod parquet;
 pub mod views;
@@ -43,6 +47,26 @@ pub enum Error {
     NotAFolder {
         /// What it is.
         path: PathBuf,
+    },
+    /// Nothing that a scan has written.
+    #[error("{} is no dataset of starling's. Next step: name the folder that was given with -o", path.display())]
+    NoDataset {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process writes to the dataset.
+    #[error("the dataset {} is being written to by another run. Next step: wait for it, or stop it", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of ours that nobody should have changed.
+    #[error("{} is damaged: {cause}. Next step: bring it back from a copy, or begin a new dataset", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: serde_json::Error,
     },
     /// The path cannot be written in SQL.
     #[error("the path of the output folder {} is not UTF-8. Next step: name another output folder", path.display())]

@@ -126,8 +126,13 @@ impl<R: Row> PartWriter<R> {
         self.parts
     }
 
+    /// How many closed parts there will be once every row written so far is in one.
+    pub fn parts_when_closed(&self) -> u64 {
+        u64::from(self.parts) + u64::from(self.part.is_some())
+    }
+
     fn open(&self, now: UtcMicros) -> Result<Part> {
-        let path = self.folder.join(format!("{}-{:05}.parquet", self.run, self.parts));
+        let path = self.folder.join(part_name(&self.run, self.parts));
         Part::open(path, now, &self.columns, &self.properties)
     }
 }
@@ -159,9 +164,17 @@ pub fn write_schema_part(folder: &Path, run: &str, table: &Table) -> Result<()> 
     Part::open(path, UtcMicros::default(), &Columns::new(table), &properties(table))?.close()
 }
 
+/// Name of a part with rows, numbered from 0.
+pub fn part_name(run: &str, number: u32) -> String {
+    format!("{run}-{number:05}.parquet")
+}
+
+/// What the part without rows has in its name in the place of a number.
+pub const SCHEMA_PART: &str = "schema";
+
 /// Name of the part without rows.
 pub fn schema_part(run: &str) -> String {
-    format!("{run}-schema.parquet")
+    format!("{run}-{SCHEMA_PART}.parquet")
 }
 
 fn properties(table: &Table) -> WriterProperties {

@@ -12,11 +12,11 @@ use super::parquet::schema_part;
 /// Name of the script in the dataset's folder.
 pub const FILE: &str = "views.sql";
 
-/// The script for the dataset of `run` made at the absolute path `location`.
-pub fn sql(location: &str, run: &str) -> String {
+/// The script for the dataset that `run` made at the absolute path `location`; `resumed` if there are other runs too.
+pub fn sql(location: &str, run: &str, resumed: bool) -> String {
     let mut sql = head(location, run);
     for table in TABLES {
-        sql.push_str(&view(table));
+        sql.push_str(&view(table, resumed));
     }
     sql.push_str(SERVERS);
     sql
@@ -64,15 +64,55 @@ CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
     )
 }
 
-fn view(table: &Table) -> String {
+/// What a resumed run says again is said once: of each target the rows of one run, of each certificate and chain the
+/// first row.
+fn once(table: &Table) -> Option<String> {
+    let rows_of_one_run = |score: &str| {
+        format!(
+            "FROM (
+    SELECT *, max({score}) OVER (PARTITION BY ip, port, run) AS score FROM parts
+) QUALIFY rank() OVER (PARTITION BY ip, port ORDER BY score DESC, run) = 1"
+        )
+    };
+    let first = |key: &str| {
+        format!(
+            "FROM (SELECT *, 0 AS score FROM parts) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY first_seen) = 1"
+        )
+    };
+    match table.name {
+        "hosts" => Some(rows_of_one_run("(answer = 'syn_ack')::INTEGER")),
+        // The server told all it would; something went wrong; we were stopped, or asked to stop.
+        "handshakes" => Some(rows_of_one_run(
+            "CASE WHEN outcome IN ('complete', 'no_starttls', 'starttls_refused', 'service_refused') THEN 2
+             WHEN outcome NOT IN ('interrupted', 'blocked') THEN 1 ELSE 0 END",
+        )),
+        "certificates" => Some(first("sha256")),
+        "chains" => Some(first("chain_id")),
+        _ => None,
+    }
+}
+
+fn view(table: &Table, resumed: bool) -> String {
     let Table { name, doc, columns } = table;
     let more: String = columns.iter().filter_map(text_form).map(|column| format!(", {column}")).collect();
     let comments: String = columns.iter().map(|column| comment(table, column)).collect();
+    let (with, from) = match once(table).filter(|_| resumed) {
+        Some(once) => {
+            let parts = format!(
+                "WITH parts AS (
+    SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS run
+    FROM read_parquet(getvariable('dataset') || '/{name}/*.parquet', filename = true)
+)
+"
+            );
+            (parts, format!("* EXCLUDE (run, score){more}\n{once}"))
+        }
+        None => (String::new(), format!("*{more}\nFROM read_parquet(getvariable('dataset') || '/{name}/*.parquet')")),
+    };
     format!(
         "
 CREATE OR REPLACE TEMP VIEW {name} AS
-SELECT *{more}
-FROM read_parquet(getvariable('dataset') || '/{name}/*.parquet');
+{with}SELECT {from};
 COMMENT ON VIEW {name} IS {};
 {comments}",
         quoted(doc.trim()),
@@ -83,7 +123,12 @@ COMMENT ON VIEW {name} IS {};
 fn text_form(column: &Column) -> Option<String> {
     let name = column.name;
     match column.kind {
-        Kind::U32 if name == "ip" => Some("ipv4(ip) AS address".to_owned()),
+        Kind::U32 if name == "ip" || name.ends_with("_ip") => {
+            Some(format!("ipv4({name}) AS {}address", name.strip_suffix("ip").unwrap_or_default()))
+        }
+        Kind::U32 if name == "responder" => {
+            Some("CASE WHEN responder IS NOT NULL THEN ipv4(responder) END AS responder_address".to_owned())
+        }
         Kind::Hash => Some(format!("lower(hex({name})) AS {name}_hex")),
         Kind::HashList => Some(format!("[lower(hex(hash)) FOR hash IN {name}] AS {name}_hex")),
         _ => None,

@@ -4,13 +4,15 @@
 //! loss could not be made good: therefore a part is closed only after the parts it refers to, and what a
 //! durable row refers to is durable, whenever the process dies.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Result;
+use super::checkpoint::Keeper;
 use super::dataset::Dataset;
 use super::parquet::{Limits, PartWriter};
 use crate::base::UtcMicros;
 use crate::record::Fact;
+use crate::record::checkpoint::Left;
 use crate::record::fold::Chains;
 use crate::record::row::{Certificate, Chain, Handshake, Host};
 
@@ -21,21 +23,33 @@ pub struct Writer {
     handshakes: PartWriter<Handshake>,
     certificates: PartWriter<Certificate>,
     chains: PartWriter<Chain>,
+    keeper: Option<Keeper>,
+}
+
+/// A number for each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    /// Of `hosts`.
+    pub hosts: u64,
+    /// Of `handshakes`.
+    pub handshakes: u64,
+    /// Of `certificates`.
+    pub certificates: u64,
+    /// Of `chains`.
+    pub chains: u64,
 }
 
 /// What is in closed parts: durable and visible.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Rows of `hosts`.
-    pub hosts: u64,
-    /// Rows of `handshakes`.
-    pub handshakes: u64,
-    /// Rows of `certificates`.
-    pub certificates: u64,
-    /// Rows of `chains`.
-    pub chains: u64,
-    /// Parts of all tables, those without rows not counted.
-    pub parts: u64,
+    /// Rows.
+    pub rows: Tables,
+    /// Parts, those without rows not counted.
+    pub parts: Tables,
+    /// What is left to do, if that was kept.
+    pub left: Left,
+    /// Lines, where lines are wanted instead of rows.
+    pub lines: Option<u64>,
 }
 
 impl Writer {
@@ -47,7 +61,14 @@ impl Writer {
             handshakes: dataset.part_writer(limits),
             certificates: dataset.part_writer(limits),
             chains: dataset.part_writer(limits),
+            keeper: None,
         }
+    }
+
+    /// Keeps the checkpoint of `dataset` too, from what each lane has to do at the begin.
+    pub fn keep_checkpoint(&mut self, dataset: &Dataset, lanes: Vec<Left>) -> Result<()> {
+        self.keeper = Some(Keeper::begin(dataset.root(), dataset.run(), lanes)?);
+        Ok(())
     }
 
     /// Writes a fact; closes the parts that are due.
@@ -56,6 +77,8 @@ impl Writer {
     pub fn write(&mut self, fact: Fact, now: UtcMicros) -> Result<()> {
         match fact {
             Fact::Host(host) => self.hosts.write(&host, now)?,
+            // Not asked for where rows are wanted; a row is what this is the place for.
+            Fact::Answer(answer) => self.hosts.write(&answer.row(), now)?,
             Fact::Handshake(mut handshake, ders) => {
                 let new = self.known.fold(&mut handshake, &ders);
                 for certificate in &new.certificates {
@@ -65,6 +88,12 @@ impl Writer {
                     self.chains.write(chain, now)?;
                 }
                 self.handshakes.write(&handshake, now)?;
+            }
+            Fact::Checkpoint(checkpoint) => {
+                let parts = (self.hosts.parts_when_closed(), self.handshakes.parts_when_closed());
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.take(*checkpoint, parts);
+                }
             }
         }
         self.tick(now)
@@ -86,7 +115,31 @@ impl Writer {
         if handshakes {
             self.handshakes.close()?;
         }
-        Ok(())
+        self.settle()
+    }
+
+    /// Writes the checkpoint, if something new is durable.
+    fn settle(&mut self) -> Result<()> {
+        let (rows, parts) = (self.rows(), self.parts());
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.settle(rows, parts))
+    }
+
+    fn rows(&self) -> Tables {
+        Tables {
+            hosts: self.hosts.rows(),
+            handshakes: self.handshakes.rows(),
+            certificates: self.certificates.rows(),
+            chains: self.chains.rows(),
+        }
+    }
+
+    fn parts(&self) -> Tables {
+        Tables {
+            hosts: self.hosts.parts().into(),
+            handshakes: self.handshakes.parts().into(),
+            certificates: self.certificates.parts().into(),
+            chains: self.chains.parts().into(),
+        }
     }
 
     /// Makes every fact written so far durable and visible, whatever the age of the parts.
@@ -94,19 +147,14 @@ impl Writer {
         self.certificates.close()?;
         self.chains.close()?;
         self.handshakes.close()?;
-        self.hosts.close()
+        self.hosts.close()?;
+        self.settle()
     }
 
     /// What is durable and visible by now.
     pub fn written(&self) -> Written {
-        let parts = [self.hosts.parts(), self.handshakes.parts(), self.certificates.parts(), self.chains.parts()];
-        Written {
-            hosts: self.hosts.rows(),
-            handshakes: self.handshakes.rows(),
-            certificates: self.certificates.rows(),
-            chains: self.chains.rows(),
-            parts: parts.into_iter().map(u64::from).sum(),
-        }
+        let left = self.keeper.as_ref().map(Keeper::left).unwrap_or_default();
+        Written { rows: self.rows(), parts: self.parts(), left, lines: None }
     }
 
     /// Makes everything durable and says how much it is.

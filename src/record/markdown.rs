@@ -18,6 +18,7 @@ census/
   handshakes/*.parquet
   certificates/*.parquet
   chains/*.parquet
+  prefixes/*.parquet
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`

@@ -7,7 +7,7 @@ use crate::table;
 pub type Sha256 = [u8; 32];
 
 table! {
-    /// A valid answer to a probe.
+    /// A valid answer to a probe: the first of its kind from a target.
     "hosts" pub struct Host {
         /// When the answer arrived.
         time: UtcMicros,
@@ -15,16 +15,33 @@ table! {
         ip: u32,
         /// TCP port that answered.
         port: u16,
-        /// Kind of answer: `syn_ack`.
+        /// Kind of answer: `syn_ack`; on request also `rst` (the port is closed) and `icmp` (an error that quotes the
+        /// probe).
         answer: &'static str,
         /// Time to live of the answer's IPv4 header as it arrived.
         ttl: u8,
-        /// Window field of the answer, unscaled.
-        window: u16,
+        /// Window field of the answer, unscaled. Absent for `icmp`.
+        window: Option<u16>,
         /// Maximum segment size option of the answer (RFC 9293, section 3.7.1).
         mss: Option<u16>,
+        /// Window scale option of the answer, as a shift count (RFC 7323, section 2). Only for probes that offered
+        /// it.
+        window_scale: Option<u8>,
+        /// The answer permits selective acknowledgements (RFC 2018). Only for probes that offered it. Absent for
+        /// `icmp`.
+        sack_permitted: Option<bool>,
         /// Our source port.
         source_port: u16,
+        /// From the probe to the answer, in microseconds, by the timestamp option (RFC 7323, section 3). Absent if
+        /// the probe had none or the answer did not echo it.
+        rtt_us: Option<u64>,
+        /// ICMP type of an `icmp` answer (RFC 792): 3 destination unreachable, 11 time exceeded.
+        icmp_type: Option<u8>,
+        /// ICMP code of an `icmp` answer.
+        icmp_code: Option<u8>,
+        /// Who sent the `icmp` answer, if not the target itself: a router or firewall, as a number in host order (the
+        /// views show it as text).
+        responder: Option<u32>,
     }
 }
 
@@ -37,18 +54,22 @@ table! {
         ip: u32,
         /// Server port.
         port: u16,
-        /// Protocol spoken: `smtp`, `imap`, `imaps`, `https`.
+        /// Protocol spoken, by its name in `-p` (`starling scan --help` lists them).
         protocol: &'static str,
-        /// Last stage entered: `greeting`, `capabilities`, `starttls`, `tls`, `capabilities_tls`,
+        /// Name of the server, where the list of targets gave one: it was sent as SNI (RFC 6066, section 3).
+        name: Option<String>,
+        /// Last stage entered: `greeting` (until the server's first words), `capabilities`, `starttls`, `tls`, `capabilities_tls`,
         /// `goodbye`, `done`.
         stage: &'static str,
         /// How the conversation ended. All was seen: `complete`, or `no_starttls` (not advertised). The server said
-        /// no: `starttls_refused`, `service_refused`. It failed: `tls_failed`, `protocol_error` (another protocol),
-        /// `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
+        /// no: `starttls_refused` (asked for because advertised, or because the server does not let itself be asked),
+        /// `service_refused`, `host_unknown` (XMPP: not the host it was addressed as). It failed: `tls_failed`,
+        /// `not_tls` (garbage in place of the TLS handshake, after STARTTLS or where TLS comes first),
+        /// `protocol_error` (another protocol), `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
         /// (to a command), `timeout_tls`, `timeout_total` (all together); `silent_after_synack` if nothing at all
         /// came after the SYN-ACK; `tarpit` if bytes had come at least twice in the stage whose deadline passed,
         /// and still in the second half of its time. It was too much: `too_much_data`, `too_many_segments`.
-        /// We were stopped: `interrupted`.
+        /// We were stopped: `interrupted`, or told not to go on by a blocklist read again: `blocked`.
         outcome: &'static str,
         /// What went wrong, in words, where something did.
         error: Option<String>,
@@ -71,18 +92,33 @@ table! {
         segments_out: u32,
         /// Segments we sent again.
         retransmits: u32,
-        /// Greeting as sent by the server, lines joined by a line feed.
+        /// Greeting as sent by the server, lines joined by a line feed (IRC: its notices before TLS).
         banner: Option<String>,
         /// Reply code of the greeting, where the protocol has numbers.
         banner_code: Option<u16>,
+        /// Server software as the banner (or POP3's and ManageSieve's `IMPLEMENTATION`) names it, by the table in
+        /// `src/dialogue/software.rs`. Absent if none of its names stands there: nothing is guessed.
+        software: Option<&'static str>,
+        /// Its version, as the banner tells it.
+        software_version: Option<String>,
+        /// What the server said when it refused service: the line, or the condition (XMPP).
+        refusal: Option<String>,
+        /// The greeting has a timestamp for APOP (POP3: RFC 1939, section 7).
+        apop: bool,
         /// A capability query in the clear was answered.
         capabilities_before_ok: bool,
+        /// Code of the reply to that query, where the protocol has numbers (SMTP 250, or 502 and the like if it was
+        /// refused; IRC 421 or 451 if it was refused).
+        capabilities_before_code: Option<u16>,
         /// Capabilities before encryption, as written by the server, in its order.
         capabilities_before: Vec<String>,
         /// Authentication mechanisms before encryption, upper case, in the server's order.
         auth_before: Vec<String>,
         /// The server advertised STARTTLS. Absent where the protocol has none or no list was seen.
         starttls_offered: Option<bool>,
+        /// The server says that nothing goes without STARTTLS (XMPP `<required/>`). Absent where the protocol cannot
+        /// say so, or no list was seen.
+        starttls_required: Option<bool>,
         /// We asked for STARTTLS.
         starttls_sent: bool,
         /// The server agreed to STARTTLS. Absent if it was not asked or did not answer.
@@ -93,6 +129,8 @@ table! {
         starttls_injected: u32,
         /// A capability query inside TLS was answered.
         capabilities_after_ok: bool,
+        /// Code of the reply to that query, as before TLS.
+        capabilities_after_code: Option<u16>,
         /// Capabilities inside TLS, as written by the server, in its order.
         capabilities_after: Vec<String>,
         /// Authentication mechanisms inside TLS, upper case, in the server's order.
@@ -178,5 +216,26 @@ table! {
         first_seen: UtcMicros,
         /// SHA-256 of each certificate, in the order presented (table `certificates`).
         certificates: Vec<Sha256>,
+    }
+}
+
+table! {
+    /// Addresses that the routing table given by `--allow-rib` announces, as disjoint ranges: with reserved ones left
+    /// out, what the blocklist has not been taken from yet. Empty without such a table. The AS of a server:
+    /// `FROM hosts JOIN prefixes ON ip BETWEEN first_ip AND last_ip`.
+    "prefixes" pub struct Prefix {
+        /// First address, as a number in host order (the views show it as text).
+        first_ip: u32,
+        /// Last address, likewise.
+        last_ip: u32,
+        /// The most specific announced prefix that the range lies in.
+        prefix: String,
+        /// AS that originates it; of several the one that most peers of the collector see, of equals the smallest
+        /// number. Absent if the path names none.
+        origin_as: Option<u32>,
+        /// All ASes that originate it, that one first, then ascending.
+        origins: Vec<u32>,
+        /// Some of them come from an AS_SET (RFC 4271, section 4.3): which of its members it is, nobody says.
+        as_set: bool,
     }
 }

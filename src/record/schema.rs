@@ -28,6 +28,8 @@ pub enum Kind {
     Hash,
     /// List of UTF-8 texts, in order.
     TextList,
+    /// List of unsigned integers of 32 bits, in order.
+    U32List,
     /// List of SHA-256 fingerprints, in order.
     HashList,
 }
@@ -45,6 +47,7 @@ impl Kind {
             Self::Text | Self::Enum => "VARCHAR",
             Self::Bytes | Self::Hash => "BLOB",
             Self::TextList => "VARCHAR[]",
+            Self::U32List => "UINTEGER[]",
             Self::HashList => "BLOB[]",
         }
     }
@@ -67,6 +70,8 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// For [`Kind::TextList`].
     TextList(&'a [String]),
+    /// For [`Kind::U32List`].
+    Uints(&'a [u32]),
     /// For [`Kind::HashList`].
     Hashes(&'a [[u8; 32]]),
 }
@@ -195,6 +200,14 @@ impl Field for Vec<String> {
     }
 }
 
+impl Field for Vec<u32> {
+    const KIND: Kind = Kind::U32List;
+
+    fn value(&self) -> Value<'_> {
+        Value::Uints(self)
+    }
+}
+
 impl Field for Vec<[u8; 32]> {
     const KIND: Kind = Kind::HashList;
 
@@ -233,5 +246,10 @@ macro_rules! table {
 }
 
 /// Every table a scan writes.
-pub const TABLES: &[Table] =
-    &[super::row::Host::TABLE, super::row::Handshake::TABLE, super::row::Certificate::TABLE, super::row::Chain::TABLE];
+pub const TABLES: &[Table] = &[
+    super::row::Host::TABLE,
+    super::row::Handshake::TABLE,
+    super::row::Certificate::TABLE,
+    super::row::Chain::TABLE,
+    super::row::Prefix::TABLE,
+];

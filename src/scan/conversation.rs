@@ -102,7 +102,7 @@ impl Conversation {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, tuple.remote, now, &mut out);
+        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -205,6 +205,11 @@ impl Conversation {
         self.give_up(Cause::Interrupted);
     }
 
+    /// Ends it with a reset because its address has been blocked.
+    pub(super) fn block(&mut self) {
+        self.give_up(Cause::Blocked);
+    }
+
     pub(super) fn next_timeout(&self, limits: &Limits) -> Instant {
         let stage = self.stage_since + limits.of(self.stage.1);
         let stage = if self.cause.is_none() { stage } else { Instant::FAR_FUTURE };
@@ -257,15 +262,18 @@ impl Conversation {
         self.tcp.abort();
     }
 
-    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with.
+    /// Its row, and the certificates that the server presented. `protocol` is what it was opened with,
+    /// `name` the server's.
     pub(super) fn into_row(
         self,
         protocol: Protocol,
+        name: Option<String>,
         clock: WallClock,
         now: Instant,
     ) -> (Outcome, Handshake, Vec<Vec<u8>>) {
         let (outcome, error) = self.session.outcome(self.cause.unwrap_or(Cause::Finished));
         let findings = self.session.findings().cloned().unwrap_or_default();
+        let software = self.session.software();
         let tls = self.session.tls_facts().unwrap_or_default();
         let times = self.session.times();
         let traffic = self.tcp.traffic();
@@ -274,6 +282,7 @@ impl Conversation {
             ip: self.tuple.remote,
             port: self.tuple.remote_port,
             protocol: protocol.name(),
+            name,
             stage: self.session.stage().name(),
             outcome: outcome.name(),
             error,
@@ -286,17 +295,24 @@ impl Conversation {
             segments_in: traffic.segments_in,
             segments_out: traffic.segments_out,
             retransmits: traffic.retransmits,
-            banner: findings.greeting,
+            banner: findings.greeting.map(String::from),
             banner_code: findings.greeting_code,
+            software: software.as_ref().map(|software| software.name),
+            software_version: software.and_then(|software| software.version),
+            refusal: findings.refusal.map(String::from),
+            apop: findings.apop,
             capabilities_before_ok: findings.before.answered,
+            capabilities_before_code: findings.before.code,
             capabilities_before: findings.before.list.into(),
             auth_before: findings.before.auth.into(),
             starttls_offered: findings.upgrade.offered,
+            starttls_required: findings.upgrade.required,
             starttls_sent: findings.upgrade.sent,
             starttls_accepted: findings.upgrade.accepted,
-            starttls_reply: findings.upgrade.reply,
+            starttls_reply: findings.upgrade.reply.map(String::from),
             starttls_injected: findings.upgrade.injected,
             capabilities_after_ok: findings.after.answered,
+            capabilities_after_code: findings.after.code,
             capabilities_after: findings.after.list.into(),
             auth_after: findings.after.auth.into(),
             truncated: findings.truncated,

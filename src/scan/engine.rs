@@ -1,31 +1,45 @@
 //! The engine of one lane: probes its share of the targets, finishes the handshake of each that answers,
 //! holds the conversation, gives rows.
 
+mod answers;
+
+pub use answers::Answers;
+
+use super::answered::Answered;
 use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
-use super::turns::{Claims, Repetition, Turn, Turns};
+use super::sweep::{Step, Sweep};
+use super::turns::{Claims, Turn, Turns};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
-use crate::record::row::Host;
+use crate::record::answer::Kind;
+use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
 use crate::session::Context;
-use crate::targets::permute::{Permutation, Walk};
+use crate::targets::cidr::AddressSet;
+use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
 use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
 use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
+use crate::wire::icmp;
 use crate::wire::parse::{Malformed, segment as parse};
-use crate::wire::probe::{Facts, Template};
+use crate::wire::probe::{Facts, Finished, OptionSet, Template};
 use crate::wire::{Link, Segment, Tuple, flags};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Resets that may wait for the link; more are not sent (their cause comes again).
 const RESETS_MAX: usize = 1_024;
+/// How often a lane says how far it is.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// Targets that are passed over at a time, blocked or spared, so that receiving never waits long.
+const SKIPS_MAX: u32 = 4_096;
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -34,10 +48,14 @@ pub struct Config {
     pub space: Arc<Space>,
     /// Their order.
     pub permutation: Permutation,
-    /// This lane's positions in that order.
-    pub positions: std::ops::Range<u64>,
-    /// At most this many targets.
-    pub targets_max: u64,
+    /// Number of this lane.
+    pub lane: usize,
+    /// What it is to do: positions in that order, and targets to probe again.
+    pub left: Left,
+    /// Probes of each target.
+    pub probes: u8,
+    /// How long after one probe of a target the next one follows.
+    pub lag: Duration,
     /// Secret of the run.
     pub key: Key,
     /// Our address.
@@ -58,6 +76,12 @@ pub struct Config {
     pub clock: WallClock,
     /// The addresses being talked to: the same for all lanes of a run.
     pub claims: Arc<Claims>,
+    /// What is done with answers.
+    pub answers: Answers,
+    /// Who has answered: the same for all lanes of a run.
+    pub answered: Arc<Answered>,
+    /// TCP options of the probes. All but the smallest only if the scan makes no connections of the answers.
+    pub options: OptionSet,
 }
 
 /// What makes the sweep slower than asked for.
@@ -83,8 +107,12 @@ enum Phase {
 pub struct Engine {
     config: Config,
     context: Context,
-    walk: Walk,
-    targets_left: u64,
+    sweep: Sweep,
+    checkpoint_at: Instant,
+    /// Targets whose connections were interrupted.
+    abandoned: Vec<Pair>,
+    /// What is blocked since the blocklist was read again.
+    blocked: Option<Arc<AddressSet>>,
     template: Template,
     pace: Pace,
     phase: Phase,
@@ -94,7 +122,6 @@ pub struct Engine {
     due: Vec<Id>,
     ready: VecDeque<Id>,
     resets: VecDeque<(Tuple, u32)>,
-    answered: HashSet<u64>,
     turns: Turns,
     /// SYNs to repeat.
     asks: VecDeque<Tuple>,
@@ -109,11 +136,12 @@ pub struct Engine {
 impl Engine {
     /// An engine that begins at `now`.
     pub fn new(config: Config, context: Context, now: Instant) -> Self {
-        let walk = config.permutation.walk(config.positions.clone());
         Self {
-            walk,
-            targets_left: config.targets_max,
-            template: Template::new(&config.link, config.source),
+            sweep: Sweep::new(config.permutation, config.left.clone(), config.probes, config.lag),
+            checkpoint_at: now + CHECKPOINT_EVERY,
+            abandoned: Vec::new(),
+            blocked: None,
+            template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
             writer_behind: false,
@@ -122,7 +150,6 @@ impl Engine {
             due: Vec::new(),
             ready: VecDeque::new(),
             resets: VecDeque::new(),
-            answered: HashSet::new(),
             turns: Turns::new(Arc::clone(&config.claims), config.connections_max),
             asks: VecDeque::new(),
             held: Held::default(),
@@ -141,6 +168,11 @@ impl Engine {
         self.ledger.frames += 1;
         match parse(frame) {
             Ok(segment) => self.handle_segment(now, &segment),
+            Err(Malformed::Protocol) if self.config.answers.icmp => match icmp::report(frame) {
+                Ok(report) => self.handle_report(now, &report),
+                Err(Malformed::Checksum) => self.ledger.bad_checksum += 1,
+                Err(_) => self.ledger.malformed += 1,
+            },
             Err(Malformed::Checksum) => self.ledger.bad_checksum += 1,
             Err(_) => self.ledger.malformed += 1,
         }
@@ -168,10 +200,21 @@ impl Engine {
             self.take_turn(now, turn);
         }
         self.govern(now);
+        self.note(now);
     }
 
-    /// Writes the next frame to send into `buffer` and returns its length; `None` when nothing is due.
+    /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
+    /// nothing is due.
     pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some(length) = self.poll_segment(now, buffer) {
+            return Some(length);
+        }
+        let probe = self.poll_probe(now)?;
+        Some(self.template.write_finished(&probe, buffer))
+    }
+
+    /// As [`Engine::poll_frame`], of the frames that belong to connections.
+    pub fn poll_segment(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
         if let Some((tuple, seq)) = self.resets.pop_front() {
             return Some(self.emit_reset(tuple, seq, buffer));
         }
@@ -182,10 +225,20 @@ impl Engine {
             self.ready.pop_front();
             self.rest(now, id);
         }
-        if !self.asks.is_empty() {
-            return self.poll_ask(now, buffer);
-        }
-        self.poll_probe(now, buffer)
+        None
+    }
+
+    /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
+    #[inline]
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
+        let facts = if self.asks.is_empty() { self.next_probe(now) } else { self.next_ask(now) }?;
+        self.template.stamp(now);
+        Some(self.template.finish(&facts))
+    }
+
+    /// The constant part of its probes, with the clock of the last one.
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     /// Takes the facts gathered since the last call.
@@ -207,9 +260,13 @@ impl Engine {
 
     /// Stops probing and resets what is open, and what waits to be.
     pub fn interrupt(&mut self) {
+        if self.phase == Phase::Interrupted {
+            return;
+        }
+        self.abandoned = self.open_targets();
         self.phase = Phase::Interrupted;
         self.asks.clear();
-        for waiting in self.turns.clear() {
+        for waiting in self.turns.give_up(|_| true) {
             self.ledger.turns_lost += 1;
             let segment = waiting.segment();
             self.reset(segment.tuple(), segment.ack);
@@ -224,9 +281,34 @@ impl Engine {
         }
     }
 
+    /// From now on nothing goes to the addresses in `list`, which takes the place of any earlier one: they are not
+    /// probed, and what is open or waits is reset. Targets keep their places in the order.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.asks.retain(|tuple| !list.contains(tuple.remote));
+        for waiting in self.turns.give_up(|address| list.contains(address)) {
+            self.ledger.turns_lost += 1;
+            let segment = waiting.segment();
+            self.reset(segment.tuple(), segment.ack);
+        }
+        let mut last = None;
+        while let Some(id) = self.table.next_id(last) {
+            if let Some(conversation) = self.table.get_mut(id).filter(|open| list.contains(open.tuple.remote)) {
+                conversation.block();
+                self.touched(id);
+            }
+            last = Some(id);
+        }
+        self.blocked = Some(list);
+    }
+
     /// Whether probes are still to be sent.
     pub fn sweeping(&self) -> bool {
         self.phase == Phase::Sweeping
+    }
+
+    /// How many probes a target gets.
+    pub fn probes(&self) -> u8 {
+        self.config.probes
     }
 
     /// How far the sweep is: from 0 to 1.
@@ -234,10 +316,49 @@ impl Engine {
         if self.phase != Phase::Sweeping {
             return 1.0;
         }
-        let share = (self.config.positions.end - self.config.positions.start).max(1);
-        let walked = (share - self.walk.remaining()) as f64 / share as f64;
-        let budget = (self.config.targets_max - self.targets_left) as f64 / self.config.targets_max.max(1) as f64;
-        walked.max(budget)
+        self.sweep.progress()
+    }
+
+    /// How far the lane is at `now`. It covers the facts given so far; take it for the last time when all is done.
+    pub fn checkpoint(&mut self, now: Instant) -> Checkpoint {
+        self.settle(now);
+        let mut left = self.sweep.left();
+        left.again.extend(self.open_targets());
+        left.again.extend(&self.abandoned);
+        let mut account = self.ledger.named();
+        account.extend([("open", self.open()), ("waiting", self.waiting())]);
+        Checkpoint { lane: self.config.lane, left, account }
+    }
+
+    /// Positions that were walked and are still left, because answers to their probes were due.
+    pub fn unsettled(&self) -> u64 {
+        self.sweep.unsettled()
+    }
+
+    /// The targets that answered and have no row yet.
+    fn open_targets(&self) -> Vec<Pair> {
+        let open = self.table.entries().map(|conversation| conversation.tuple);
+        open.chain(self.turns.tuples()).map(|tuple| (tuple.remote, tuple.remote_port)).collect()
+    }
+
+    /// Keeps account of what is settled.
+    fn settle(&mut self, now: Instant) {
+        match self.phase {
+            // Answers are no longer taken.
+            Phase::Interrupted => {}
+            Phase::Cooldown { until } if now >= until => self.sweep.settle(),
+            _ => self.sweep.note(now, self.config.cooldown),
+        }
+    }
+
+    /// Says every so often how far the lane is.
+    fn note(&mut self, now: Instant) {
+        self.settle(now);
+        if now >= self.checkpoint_at && self.phase != Phase::Interrupted {
+            self.checkpoint_at = now + CHECKPOINT_EVERY;
+            let checkpoint = self.checkpoint(now);
+            self.facts.push(Fact::Checkpoint(Box::new(checkpoint)));
+        }
     }
 
     /// Whether all is done: no probe to send, no answer awaited, no connection open, nobody waiting for a turn.
@@ -307,7 +428,7 @@ impl Engine {
     /// When something is due next, at the latest.
     pub fn next_timeout(&self, now: Instant) -> Instant {
         let probe = match self.phase {
-            Phase::Sweeping if self.hold().is_none() => self.pace.next(),
+            Phase::Sweeping if self.hold().is_none() => self.pace.next().max(self.sweep.due()),
             Phase::Cooldown { until } if until > now => until,
             _ => Instant::FAR_FUTURE,
         };
@@ -338,6 +459,11 @@ impl Engine {
         self.turns.len() as u64
     }
 
+    /// What it takes to know again who has answered, in bytes, all lanes together.
+    pub fn answered_bytes(&self) -> u64 {
+        self.config.answered.bytes()
+    }
+
     /// Whether the account adds up at this moment: the first equation that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.ledger.check(self.open(), self.waiting())
@@ -355,61 +481,20 @@ impl Engine {
         } else if segment.has(flags::SYN | flags::ACK) && !segment.has(flags::RST) {
             self.handle_answer(now, segment, ahead);
         } else if segment.has(flags::RST) {
-            self.ledger.late += 1;
+            if self.refuses(segment, ahead) {
+                self.handle_refusal(now, segment);
+            } else {
+                self.ledger.late += 1;
+            }
         } else if segment.has(flags::ACK) && ahead <= ACK_WINDOW && self.ours(&tuple) && self.may_answer(&tuple) {
             // RFC 9293, section 3.10.7.1: the peer of a connection that is over learns it at once.
             self.ledger.late += 1;
             // One that waits for its turn has nothing to say yet, and shall not be told off.
-            if !self.turns.waits(&tuple) {
+            if !self.turns.waits(&tuple) && !self.is_blocked(tuple.remote) {
                 self.reset(tuple, segment.ack);
             }
         } else {
             self.ledger.strays += 1;
-        }
-    }
-
-    fn handle_answer(&mut self, now: Instant, segment: &Segment<'_>, ahead: u32) {
-        let tuple = segment.tuple();
-        let protocol = self.protocol(tuple.remote_port).filter(|_| ahead == 0 && self.ours(&tuple));
-        let Some(protocol) = protocol else {
-            self.ledger.bad_cookie += 1;
-            return;
-        };
-        if self.phase == Phase::Interrupted {
-            self.ledger.late += 1;
-            return self.reset(tuple, segment.ack);
-        }
-        let target = u64::from(tuple.remote) << 16 | u64::from(tuple.remote_port);
-        if self.answered.contains(&target) {
-            self.ledger.duplicates += 1;
-            return self.handle_repetition(now, segment);
-        }
-        let opens = self.turns.claim(tuple.remote);
-        let taken = if opens { self.table.room() > 0 } else { self.turns.wait(now, segment) };
-        if !taken {
-            self.ledger.no_room += 1;
-            if opens {
-                self.turns.release(tuple.remote);
-            }
-            return;
-        }
-        self.answered.insert(target);
-        self.ledger.answers += 1;
-        self.facts.push(Fact::Host(self.host(now, segment)));
-        if opens {
-            self.open_connection(now, protocol, segment, now);
-        } else {
-            self.ledger.waited += 1;
-        }
-    }
-
-    /// A SYN-ACK of a target that answered before: one that waits is known to be alive, any other connection of
-    /// that kind is over.
-    fn handle_repetition(&mut self, now: Instant, segment: &Segment<'_>) {
-        match self.turns.repeated(now, segment, self.table.room() > 0) {
-            Repetition::Unknown => self.reset(segment.tuple(), segment.ack),
-            Repetition::Waits => {}
-            Repetition::Open(waiting) => self.take_turn(now, Turn::Open(waiting)),
         }
     }
 
@@ -435,22 +520,14 @@ impl Engine {
         }
     }
 
-    fn host(&self, now: Instant, segment: &Segment<'_>) -> Host {
-        Host {
-            time: self.config.clock.utc(now),
-            ip: segment.source,
-            port: segment.source_port,
-            answer: "syn_ack",
-            ttl: segment.ttl,
-            window: segment.window,
-            mss: segment.mss(),
-            source_port: segment.destination_port,
-        }
-    }
-
     /// Only who may be probed gets an answer: a forged source must not draw our frames to a blocked address.
     fn may_answer(&self, tuple: &Tuple) -> bool {
-        self.config.space.addresses().contains(tuple.remote)
+        self.config.space.contains(tuple.remote, tuple.remote_port)
+    }
+
+    #[inline]
+    fn is_blocked(&self, address: u32) -> bool {
+        self.blocked.as_ref().is_some_and(|list| list.contains(address))
     }
 
     fn ours(&self, tuple: &Tuple) -> bool {
@@ -458,7 +535,7 @@ impl Engine {
     }
 
     fn protocol(&self, port: u16) -> Option<Protocol> {
-        self.config.space.services().iter().find(|service| service.port == port).map(|service| service.protocol)
+        self.config.space.protocol(port)
     }
 
     fn reset(&mut self, tuple: Tuple, seq: u32) {
@@ -504,7 +581,8 @@ impl Engine {
             let Tuple { remote: address, remote_port, .. } = conversation.tuple;
             // Of its protocol there is only one copy: that of the scan's services.
             if let (Some(conversation), Some(protocol)) = (self.table.remove(id), self.protocol(remote_port)) {
-                let (outcome, row, chain) = conversation.into_row(protocol, self.config.clock, now);
+                let name = self.config.space.name(address, remote_port).map(str::to_owned);
+                let (outcome, row, chain) = conversation.into_row(protocol, name, self.config.clock, now);
                 self.ledger.ended += 1;
                 self.outcomes.count(outcome);
                 self.facts.push(Fact::Handshake(Box::new(row), chain));
@@ -525,47 +603,83 @@ impl Engine {
     }
 
     /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
-    fn poll_ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_ask(&mut self, now: Instant) -> Option<Facts> {
         if !self.pace.take(now) {
             return None;
         }
         let tuple = self.asks.pop_front()?;
         self.ledger.asked_again += 1;
         self.turns.sent(now, tuple.remote);
-        Some(self.template.write(&self.facts_on(tuple), buffer))
+        Some(self.facts_on(tuple))
     }
 
-    fn poll_probe(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+    fn next_probe(&mut self, now: Instant) -> Option<Facts> {
         if self.phase != Phase::Sweeping || self.hold().is_some() {
-            return None;
-        }
-        if self.targets_left == 0 {
-            self.stop(now);
             return None;
         }
         if !self.pace.take(now) {
             return None;
         }
-        let Some(index) = self.walk.next() else {
-            self.stop(now);
-            return None;
-        };
-        self.targets_left -= 1;
-        self.ledger.probes += 1;
-        Some(self.template.write(&self.facts_of(self.config.space.target(index)), buffer))
+        let target = self.next_target(now);
+        match target {
+            Some((target, number)) => {
+                self.ledger.probes += 1;
+                Some(self.facts_of(target, number))
+            }
+            None => {
+                self.pace.give_back();
+                None
+            }
+        }
     }
 
-    fn facts_of(&self, target: Target) -> Facts {
+    /// The next target to probe, and for which time; `None` if none is due, and after many that are passed over.
+    fn next_target(&mut self, now: Instant) -> Option<(Target, u8)> {
+        for _ in 0..SKIPS_MAX {
+            let (target, number) = match self.sweep.next(now) {
+                Step::Index { index, number: 0, empty } => {
+                    self.ledger.walked += 1;
+                    self.ledger.empty += empty;
+                    (self.config.space.target(index), 0)
+                }
+                Step::Again { target: (address, port), number: 0 } => {
+                    self.ledger.resumed += 1;
+                    (Target { address, port }, 0)
+                }
+                Step::Index { index, number, .. } => {
+                    self.ledger.repeats += 1;
+                    (self.config.space.target(index), number)
+                }
+                Step::Again { target: (address, port), number } => {
+                    self.ledger.repeats += 1;
+                    (Target { address, port }, number)
+                }
+                Step::Wait(_) => return None,
+                Step::Over => {
+                    self.stop(now);
+                    return None;
+                }
+            };
+            if self.is_blocked(target.address) {
+                self.ledger.blocked_since += 1;
+            } else if number > 0 && self.config.answered.contains(target, Kind::SynAck) {
+                self.ledger.spared += 1;
+            } else {
+                return Some((target, number));
+            }
+        }
+        None
+    }
+
+    fn facts_of(&self, target: Target, number: u8) -> Facts {
         let Target { address, port } = target;
-        let source_port = self.config.ports.pick(self.config.key, address, port, 0);
+        let source_port = self.config.ports.pick(self.config.key, address, port, number);
         self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
     }
 
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
-        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of the cookie vary the identification")]
-        let id = (seq >> 16) as u16 ^ seq as u16;
-        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq, id }
+        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
 }
 

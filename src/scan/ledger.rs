@@ -6,13 +6,25 @@ use crate::session::Outcome;
 counters! {
     /// The engine's own account. See [`Ledger::check`] for the sums that must hold.
     pub struct Ledger {
+        /// Targets taken from the order, each for the first time in this run.
+        walked,
+        /// Positions of the order that stand for no target, passed on the way.
+        empty,
+        /// Targets that an earlier run of the dataset had left open.
+        resumed,
+        /// Targets taken again, where each is probed more than once.
+        repeats,
+        /// Of those, the ones that were not probed again because they had answered.
+        spared,
         /// Probes handed to the link.
         probes,
-        /// TCP frames taken from the link.
+        /// Targets not probed because the blocklist, read again since the start, has them.
+        blocked_since,
+        /// Frames taken from the link.
         frames,
-        /// Frames that are no segment: not TCP over IPv4, truncated, fragment.
+        /// Frames that are no segment and no ICMP error that is asked for: other protocols, truncated, fragment.
         malformed,
-        /// Frames whose IPv4 or TCP checksum is wrong.
+        /// Frames whose IPv4, TCP or ICMP checksum is wrong.
         bad_checksum,
         /// SYN-ACKs that acknowledge nothing we sent.
         bad_cookie,
@@ -25,17 +37,28 @@ counters! {
         segments,
         /// First valid SYN-ACK of a target.
         answers,
-        /// Further SYN-ACKs of a target that answered.
+        /// First RST of a target that refuses a probe, where those are asked for.
+        refused,
+        /// First ICMP error about a probe to a target, where those are asked for.
+        unreachable,
+        /// Further answers of the same kind from a target.
         duplicates,
+        /// ICMP errors that quote nothing we sent.
+        bad_quotes,
+        /// Answers of which no connection was to be made: the scan only probes.
+        not_opened,
         /// Valid SYN-ACKs not taken because the connection table, or the list of those that wait for their turn,
         /// was full. Their senders repeat them; none is counted as an answer before it is taken.
         no_room,
         /// Answers that had to wait until another connection to their address was over.
         waited,
+        /// Valid SYN-ACKs from addresses blocked since their probe: reset, and otherwise left alone.
+        blocked_answers,
         /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
         /// `probes`.
         asked_again,
-        /// Answers that waited and came to no connection: asked again in vain, or the run was interrupted.
+        /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
+        /// the address was blocked.
         turns_lost,
         /// Resets not sent because too many waited for the link already.
         resets_unsent,
@@ -47,27 +70,45 @@ counters! {
 }
 
 impl Ledger {
-    /// The first equation that does not hold, with `open` connections still in the table and `waiting` answers
-    /// waiting for their turn.
-    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
-        let sums = [
+    /// The equations that hold at any moment, with `open` connections in the table and `waiting` answers waiting for
+    /// their turn: in words, and both sides as numbers.
+    pub fn sums(&self, open: u64, waiting: u64) -> [(&'static str, u64, u64); 4] {
+        [
             (
-                "frames = malformed + bad_checksum + bad_cookie + strays + late + segments + answers + duplicates + no_room",
+                "walked + resumed + repeats = probes + blocked_since + spared",
+                self.walked + self.resumed + self.repeats,
+                self.probes + self.blocked_since + self.spared,
+            ),
+            (
+                "frames = malformed + bad_checksum + bad_cookie + bad_quotes + strays + late + segments + answers + refused \
+                 + unreachable + duplicates + no_room + blocked_answers",
                 self.frames,
                 self.malformed
                     + self.bad_checksum
                     + self.bad_cookie
+                    + self.bad_quotes
                     + self.strays
                     + self.late
                     + self.segments
                     + self.answers
+                    + self.refused
+                    + self.unreachable
                     + self.duplicates
-                    + self.no_room,
+                    + self.no_room
+                    + self.blocked_answers,
             ),
-            ("answers = opened + turns_lost + waiting", self.answers, self.opened + self.turns_lost + waiting),
+            (
+                "answers = not_opened + opened + turns_lost + waiting",
+                self.answers,
+                self.not_opened + self.opened + self.turns_lost + waiting,
+            ),
             ("opened = ended + open", self.opened, self.ended + open),
-        ];
-        match sums.iter().find(|(_, left, right)| left != right) {
+        ]
+    }
+
+    /// The first of the [`Ledger::sums`] that does not hold.
+    pub fn check(&self, open: u64, waiting: u64) -> Result<(), String> {
+        match self.sums(open, waiting).iter().find(|(_, left, right)| left != right) {
             Some((equation, left, right)) => Err(format!("{equation}: {left} is not {right}")),
             None => Ok(()),
         }

@@ -115,6 +115,7 @@ impl Waiting {
             flags: flags::SYN | flags::ACK,
             window: self.window,
             ttl: self.ttl,
+            id: 0,
             options: &self.options,
             payload: &[],
         }
@@ -271,6 +272,11 @@ impl Turns {
         true
     }
 
+    /// All that wait.
+    pub(super) fn tuples(&self) -> impl Iterator<Item = Tuple> {
+        self.queues.values().flat_map(|queue| queue.waiting.iter().map(|waiting| waiting.tuple))
+    }
+
     /// Whether an answer on `tuple` waits.
     pub(super) fn waits(&self, tuple: &Tuple) -> bool {
         let queue = self.queues.get(&tuple.remote);
@@ -345,18 +351,23 @@ impl Turns {
         fronts.into_iter().flatten().map(|(at, _)| *at).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// Gives up all that wait. Addresses with an open connection stay claimed until that ends.
-    pub(super) fn clear(&mut self) -> Vec<Waiting> {
-        self.looks.clear();
-        self.others.clear();
-        self.waiting = 0;
+    /// Gives up all that wait at the addresses that `whose` says. Those with an open connection stay claimed until that
+    /// ends.
+    pub(super) fn give_up(&mut self, whose: impl Fn(u32) -> bool) -> Vec<Waiting> {
         let mut all = Vec::new();
-        for (address, queue) in std::mem::take(&mut self.queues) {
-            if matches!(queue.state, State::Answer { .. }) {
-                self.claims.release(address);
+        self.queues.retain(|address, queue| {
+            let stays = !whose(*address);
+            if !stays {
+                if matches!(queue.state, State::Answer { .. }) {
+                    self.claims.release(*address);
+                }
+                all.extend(queue.waiting.drain(..));
             }
-            all.extend(queue.waiting);
-        }
+            stays
+        });
+        self.waiting -= all.len();
+        self.looks.retain(|(_, address)| !whose(*address));
+        self.others.retain(|(_, address)| !whose(*address));
         all
     }
 

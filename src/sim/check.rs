@@ -1,7 +1,7 @@
 //! The checkers: what holds in every world, whatever its faults, and what must be found.
 //!
 //! While the world runs: nothing leaves for an address or port outside the plan or from a port that is not
-//! ours; every target is probed once at most (again only after it answered and had to wait for its turn), at no
+//! ours, nor to an address that has been blocked in mid-run (but a reset); every target is probed once at most (again only after it answered and had to wait for its turn), at no
 //! more than the rate in any window; the connection table
 //! keeps its bound; no segment exceeds the peer's MSS or window or acknowledges what never arrived; the ledger
 //! adds up. At the end: every target was probed; frames are conserved on each link, in the verdict and in the
@@ -28,13 +28,14 @@ use crate::base::{Duration, Instant};
 use crate::nic::contract::Reason;
 use crate::record::Fact;
 use crate::record::row::Handshake;
-use crate::scan::engine::Engine;
-use crate::targets::Space;
-use crate::targets::ports::Protocol;
+use crate::scan::engine::{Config, Engine};
+use crate::targets::cidr::AddressSet;
+use crate::targets::ports::{Family, Security};
 use crate::wire::{Segment, flags, parse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Harmed frames of a connection up to which an honest server must be understood exactly.
 pub const HARM_MAX: u32 = 3;
@@ -83,7 +84,11 @@ struct Flow {
 /// Watches one world.
 #[derive(Debug)]
 pub struct Checker {
-    space: Space,
+    /// What is to be probed, and how often.
+    planned: BTreeSet<(u32, u16)>,
+    probes_each: u64,
+    /// Some were left open by an earlier run, and may be in the order again.
+    resumed: bool,
     rate: Option<f64>,
     bucket: f64,
     bucket_at: Instant,
@@ -91,20 +96,28 @@ pub struct Checker {
     total: Duration,
     probes: BTreeMap<(u32, u16), u64>,
     flows: BTreeMap<Key, Flow>,
-    /// When each was opened, and how often.
-    hosts: BTreeMap<(u32, u16), (Instant, u64)>,
+    /// When each was opened, how often, and to which port of ours.
+    hosts: BTreeMap<(u32, u16), (Instant, u64, u16)>,
     handshakes: BTreeMap<(u32, u16), Vec<Row>>,
     frames_out: u64,
     frames_in: u64,
     stopped: bool,
+    blocked: Arc<AddressSet>,
+    /// What ever was.
+    excused: AddressSet,
     violations: Vec<String>,
 }
 
 impl Checker {
     /// Watches over the world of `swarm`.
-    pub fn new(swarm: &Swarm) -> Self {
+    pub fn new(swarm: &Swarm, config: &Config) -> Self {
+        let space = swarm.space();
+        let walks = config.left.positions.iter().map(|range| config.permutation.walk(range.clone()));
+        let targets = walks.flatten().map(|index| space.target(index)).map(|target| (target.address, target.port));
         Self {
-            space: swarm.space(),
+            planned: targets.chain(config.left.again.iter().copied()).collect(),
+            probes_each: config.probes.into(),
+            resumed: !config.left.again.is_empty(),
             rate: swarm.rate,
             bucket: 0.0,
             bucket_at: Instant::ZERO,
@@ -117,6 +130,8 @@ impl Checker {
             frames_out: 0,
             frames_in: 0,
             stopped: false,
+            blocked: Arc::default(),
+            excused: AddressSet::default(),
             violations: Vec::new(),
         }
     }
@@ -129,6 +144,12 @@ impl Checker {
     /// The run is stopped early: what was not tried need not be found.
     pub fn stopped(&mut self) {
         self.stopped = true;
+    }
+
+    /// From now on these addresses are blocked: nothing but a reset may go there, and nothing need be found.
+    pub fn blocked(&mut self, list: Arc<AddressSet>) {
+        self.excused = self.excused.plus(&list);
+        self.blocked = list;
     }
 
     /// Notes a violation.
@@ -146,17 +167,19 @@ impl Checker {
         };
         let target = (segment.destination, segment.destination_port);
         let name = format_args!("{}:{}", Ipv4Addr::from(target.0), target.1).to_string();
-        let planned = self.space.addresses().contains(target.0)
-            && self.space.services().iter().any(|service| service.port == target.1);
-        if !planned || segment.source != SOURCE {
+        if !self.planned.contains(&target) || segment.source != SOURCE {
             self.violation(now, format!("a frame was sent to {name}, which is not in the plan"));
+        }
+        if self.blocked.contains(target.0) && !segment.has(flags::RST) {
+            self.violation(now, format!("a frame was sent to {name}, which is blocked"));
         }
         let syn = segment.flags == flags::SYN;
         if syn {
             self.probe(now, target, &name);
         }
+        let each = self.each();
         let flow = self.flows.entry((target.0, target.1, segment.source_port)).or_default();
-        if syn && flow.answered.is_none() && self.probes.get(&target).is_some_and(|count| *count > 1) {
+        if syn && flow.answered.is_none() && self.probes.get(&target).is_some_and(|count| *count > each) {
             self.violations.push(format!("{name} was probed again without having answered"));
         }
         flow.talking = !syn && !segment.has(flags::RST);
@@ -170,10 +193,11 @@ impl Checker {
     }
 
     fn probe(&mut self, now: Instant, target: (u32, u16), name: &str) {
+        let each = self.each();
         let count = self.probes.entry(target).or_default();
         *count += 1;
         // Who answered and had to wait for his turn may be asked again, three times.
-        if *count > 4 {
+        if *count > each + 3 {
             let count = *count;
             self.violation(now, format!("{name} was probed {count} times"));
         }
@@ -186,6 +210,11 @@ impl Checker {
             let held = self.bucket;
             self.violation(now, format!("{held:.1} probes too close together for {rate:.1} a second"));
         }
+    }
+
+    /// How often a target may be probed without having answered.
+    fn each(&self) -> u64 {
+        self.probes_each * if self.resumed { 2 } else { 1 }
     }
 
     fn segment_sent(&mut self, now: Instant, flow: &Flow, segment: &Segment<'_>, name: &str) {
@@ -241,12 +270,13 @@ impl Checker {
     pub fn fact(&mut self, now: Instant, fact: &Fact) {
         match fact {
             Fact::Host(row) => {
-                let (_, count) = self.hosts.entry((row.ip, row.port)).or_insert((now, 0));
+                let (_, count, _) = self.hosts.entry((row.ip, row.port)).or_insert((now, 0, row.source_port));
                 *count += 1;
                 if *count > 1 {
                     self.violation(now, format!("{}:{} has two rows in hosts", Ipv4Addr::from(row.ip), row.port));
                 }
             }
+            Fact::Answer(_) => self.violation(now, "an answer as a line, which nobody asked for".to_owned()),
             Fact::Handshake(row, chain) => {
                 let lasted = Duration::from_micros(row.duration_us);
                 let name = format!("{}:{}", Ipv4Addr::from(row.ip), row.port);
@@ -255,6 +285,7 @@ impl Checker {
                 }
                 self.handshakes.entry((row.ip, row.port)).or_default().push(((**row).clone(), chain.clone()));
             }
+            Fact::Checkpoint(_) => {}
         }
     }
 
@@ -289,11 +320,10 @@ impl Checker {
     }
 
     fn every_target_probed(&mut self, now: Instant) {
-        for index in 0..self.space.size() {
-            let target = self.space.target(index);
-            if !self.probes.contains_key(&(target.address, target.port)) {
-                self.violation(now, format!("{}:{} was never probed", Ipv4Addr::from(target.address), target.port));
-            }
+        let missed = self.planned.iter().filter(|(address, _)| !self.excused.contains(*address));
+        let missed: Vec<_> = missed.filter(|target| !self.probes.contains_key(target)).copied().collect();
+        for (address, port) in missed {
+            self.violation(now, format!("{}:{port} was never probed", Ipv4Addr::from(address)));
         }
     }
 
@@ -311,7 +341,6 @@ impl Checker {
             ("frames arrived = verdicts", self.frames_in, judged),
             ("frames let up = frames taken + waiting", raised, counters.rx_frames + nic.waiting() as u64),
             ("frames taken = the ledger's", counters.rx_frames, ledger.frames),
-            ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes),
             ("SYNs = the ledger's", self.probes.values().sum(), ledger.probes + ledger.asked_again),
             (
                 "answers without a connection = the ledger's",
@@ -319,7 +348,9 @@ impl Checker {
                 ledger.turns_lost,
             ),
         ];
-        for (equation, left, right) in equations {
+        let targets = ("targets probed = the ledger's", self.probes.len() as u64, ledger.probes);
+        let once = !self.resumed && self.probes_each == 1;
+        for (equation, left, right) in equations.into_iter().chain(once.then_some(targets)) {
             if left != right {
                 self.violation(now, format!("{equation}: {left} is not {right}"));
             }
@@ -331,22 +362,29 @@ impl Checker {
         }
     }
 
+    /// Whether this is the flow that the target's rows are about: the answer to another probe changes nothing.
+    fn counts(&self, (address, port, ours): &Key) -> bool {
+        self.hosts.get(&(*address, *port)).is_none_or(|(_, _, source_port)| source_port == ours)
+    }
+
     fn every_answer_has_its_rows(&mut self, now: Instant, engine: &Engine, hosts: &Hosts) {
         // An answer that the full table turned away comes again, perhaps too late.
         let lenient = engine.ledger().no_room > 0;
         let mut found = Vec::new();
-        for ((address, port, _), flow) in &self.flows {
+        for ((address, port, _), flow) in self.flows.iter().filter(|(key, _)| self.counts(key)) {
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             let host = self.hosts.contains_key(&(*address, *port));
             let rows = self.handshakes.get(&(*address, *port)).map_or(0, Vec::len);
-            if flow.answered.is_some() && !host && !lenient && !self.stopped {
+            let lenient = lenient || self.stopped || self.excused.contains(*address);
+            if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
             if rows > usize::from(host) {
                 found.push(format!("{name} has {rows} rows in handshakes, and in hosts: {host}"));
             }
             let honest = hosts.get(address).and_then(Option::as_ref).is_some_and(|host| host.truth(*port).is_some());
-            if host && rows == 0 && honest && flow.harmed == 0 && !self.stopped {
+            let lost = flow.harmed > 0 || self.stopped || self.excused.contains(*address);
+            if host && rows == 0 && honest && !lost {
                 found.push(format!("{name} answered and its turn never came"));
             }
             if rows > 0 && !(flow.reset || (flow.fin_out && flow.fin_in)) {
@@ -376,12 +414,16 @@ impl Checker {
 
     fn rows_are_right(&mut self, now: Instant, swarm: &Swarm, hosts: &Hosts) {
         let mut found = Vec::new();
-        for ((address, port, _), flow) in &self.flows {
+        for ((address, port, _), flow) in self.flows.iter().filter(|(key, _)| self.counts(key)) {
+            // A reset on its way may end what is opened later, when the address is free again.
+            if self.excused.contains(*address) {
+                continue;
+            }
             let host = hosts.get(address).and_then(Option::as_ref);
             let service = host.and_then(|host| host.service(*port));
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             // Answers that the full table turned away are repeated with less and less patience.
-            let opened = self.hosts.get(&(*address, *port)).map_or(now, |(at, _)| *at);
+            let opened = self.hosts.get(&(*address, *port)).map_or(now, |(at, ..)| *at);
             let waited = flow.answered.is_some_and(|answered| opened - answered > PATIENCE);
             let harmed = flow.harmed > 0 || waited;
             for (row, chain) in self.handshakes.get(&(*address, *port)).into_iter().flatten() {
@@ -404,8 +446,10 @@ impl Checker {
                         let right = kind.outcomes();
                         let excused = if harmed { EXCUSED } else { &[] };
                         // Our hostile hosts speak SMTP, if anything.
-                        let foreign = service.is_some_and(|service| service.protocol != Protocol::Smtp);
-                        let other: &[&str] = if foreign { &["protocol_error", "tls_failed"] } else { &[] };
+                        let foreign = service.is_some_and(|service| {
+                            service.protocol.family() != Family::Smtp || service.protocol.security() == Security::Direct
+                        });
+                        let other: &[&str] = if foreign { &["protocol_error", "not_tls", "tls_failed"] } else { &[] };
                         let fits = is_one_of(row.outcome, right)
                             || is_one_of(row.outcome, excused)
                             || (is_one_of(row.outcome, other) && !right.is_empty());

@@ -17,6 +17,8 @@ pub struct Nic {
     arrived: VecDeque<Vec<u8>>,
     sent: Vec<Vec<u8>>,
     ring: usize,
+    /// Frames that the transmit ring still takes in this round.
+    room: usize,
     counters: NicCounters,
 }
 
@@ -29,6 +31,7 @@ impl Nic {
             arrived: VecDeque::new(),
             sent: Vec::new(),
             ring,
+            room: ring,
             counters: NicCounters::default(),
         }
     }
@@ -76,7 +79,7 @@ impl FrameIo for Nic {
 
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize> {
         let mut buffer = [0; FRAME_CAPACITY];
-        let room = budget.min(self.ring);
+        let room = budget.min(self.room);
         let mut count = 0;
         while count < room {
             let Some(length) = fill(&mut buffer) else { break };
@@ -85,11 +88,13 @@ impl FrameIo for Nic {
         }
         self.counters.tx_frames += count as u64;
         self.counters.tx_completed += count as u64;
-        self.counters.tx_busy += u64::from(count == self.ring);
+        self.room -= count;
+        self.counters.tx_busy += u64::from(count > 0 && self.room == 0);
         Ok(count)
     }
 
     fn kick(&mut self) -> io::Result<()> {
+        self.room = self.ring;
         Ok(())
     }
 

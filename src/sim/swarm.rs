@@ -9,14 +9,16 @@ use super::random::Random;
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, UtcMicros};
+use crate::record::checkpoint::Left;
 use crate::scan::conversation::Limits;
-use crate::scan::engine::Config;
+use crate::scan::engine::{Answers, Config};
 use crate::targets::Space;
 use crate::targets::cidr::{AddressSet, Range};
 use crate::targets::permute::Permutation;
-use crate::targets::ports::{self, Protocol};
+use crate::targets::ports::{self, Protocol, Security};
 use crate::tcp::cookie::PortRange;
 use crate::wire::Link;
+use crate::wire::probe::OptionSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ use std::sync::Arc;
 pub const SOURCE: u32 = 0x0a4d_0002;
 /// First address of every world's targets: 198.18.0.0.
 const NET: u32 = 0xc612_0000;
+/// Half of the secret of a world's first run.
+pub const SECRET: u64 = 0x5eed;
 /// Ethernet addresses: ours and the gateway's.
 pub const LINK: Link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
 /// When every world begins: 2026-01-01, so that a seed's dataset is the same each time.
@@ -69,6 +73,8 @@ pub struct Swarm {
     pub addresses: AddressSet,
     /// Ports.
     pub services: Vec<ports::Service>,
+    /// What to scan instead of the product of both.
+    pub given: Option<Space>,
     /// Probes per second.
     pub rate: Option<f64>,
     /// How long answers are awaited.
@@ -105,6 +111,7 @@ impl Swarm {
             seed,
             addresses: AddressSet::allowed(&allow, &block),
             services,
+            given: None,
             rate: random.chance(0.8).then(|| random.spread(20.0, 20_000.0)),
             cooldown: Duration::from_secs(random.between(4, 10)),
             connections_max: random.length(16, 64) * random.pick(&[1, 1, 1, 20]),
@@ -120,7 +127,7 @@ impl Swarm {
 
     /// All targets.
     pub fn space(&self) -> Space {
-        Space::new(self.addresses.clone(), self.services.clone())
+        self.given.clone().unwrap_or_else(|| Space::new(self.addresses.clone(), self.services.clone()))
     }
 
     /// What the engine is told.
@@ -128,10 +135,12 @@ impl Swarm {
         let space = Arc::new(self.space());
         let permutation = Permutation::new(space.size(), self.seed);
         Config {
-            positions: 0..permutation.positions(),
+            lane: 0,
+            left: Left::of(0..permutation.positions()),
+            probes: 1,
+            lag: Duration::ZERO,
             space,
             permutation,
-            targets_max: u64::MAX,
             key: self.key(),
             source: SOURCE,
             ports: self.ports(),
@@ -142,6 +151,9 @@ impl Swarm {
             limits: self.limits,
             clock: self.clock(),
             claims: Arc::default(),
+            answers: Answers::default(),
+            answered: Arc::default(),
+            options: OptionSet::default(),
         }
     }
 
@@ -152,7 +164,7 @@ impl Swarm {
 
     /// The secret of the run.
     pub fn key(&self) -> Key {
-        Key([self.seed, 0x5eed])
+        Key([self.seed, SECRET])
     }
 
     /// Our ports.
@@ -188,7 +200,7 @@ impl Swarm {
             Behaviour::Honest {
                 manner: random.pick(&self.mix.manners),
                 newest_tls: random.chance(0.7),
-                contradicts: random.chance(self.mix.habits[10]) && matches!(protocol, Protocol::Smtp | Protocol::Imap),
+                contradicts: random.chance(self.mix.habits[10]) && protocol.security() == Security::Upgrade,
             }
         } else {
             Behaviour::Hostile(random.pick(&self.mix.hostiles))
@@ -218,10 +230,12 @@ impl Swarm {
 }
 
 fn services(random: &mut Random) -> Vec<ports::Service> {
-    let count = random.length(1, Protocol::ALL.len());
-    let first = random.length(0, Protocol::ALL.len() - 1);
-    let chosen = Protocol::ALL.iter().cycle().skip(first).take(count);
-    chosen.map(|protocol| ports::Service { port: protocol.port(), protocol: *protocol }).collect()
+    let all = Protocol::ALL;
+    let most = random.pick(&[4, all.len()]);
+    let count = random.length(1, most);
+    let first = random.length(0, all.len() - 1);
+    let chosen = all.iter().cycle().skip(first).take(count);
+    chosen.map(|&protocol| ports::Service { port: protocol.port(), protocol }).collect()
 }
 
 /// Up to three ranges of `addresses` in all, and holes in them.

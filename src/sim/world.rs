@@ -10,13 +10,15 @@ use crate::dialogue::Identity;
 use crate::lane::step;
 use crate::nic::contract;
 use crate::record::Fact;
-use crate::scan::engine::Engine;
+use crate::scan::engine::{Config, Engine};
 use crate::session::Context;
+use crate::targets::cidr::AddressSet;
 use crate::tls;
 use crate::wire::parse;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Events after which a world is taken for running away, per target.
 const EVENTS_MAX: u64 = 100_000;
@@ -55,6 +57,8 @@ pub struct World {
     checker: Checker,
     facts: Vec<Fact>,
     targets: u64,
+    /// What several probes a target add to the sweep.
+    sweeping: Duration,
     swept: Option<Instant>,
     over: bool,
 }
@@ -66,10 +70,21 @@ impl World {
     /// If TLS does not start.
     pub fn new(swarm: Swarm, verbose: bool) -> Result<Self, rustls::Error> {
         let config = swarm.config();
+        Self::of(swarm, config, verbose)
+    }
+
+    /// The world of `swarm` with an engine that is told `config`: the swarm's own, but for how and in which run its
+    /// targets are swept.
+    ///
+    /// # Errors
+    /// If TLS does not start.
+    pub fn of(swarm: Swarm, config: Config, verbose: bool) -> Result<Self, rustls::Error> {
         let (ports, targets) = (config.ports, config.space.size());
+        let sweeping = config.lag * config.probes.into();
+        let checker = Checker::new(&swarm, &config);
         let verdict = contract::Config::new(config.key, SOURCE, ports.first, ports.last);
-        let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)) };
-        let context = Context::new(tls::Client::new()?, identity);
+        let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)), contact: None };
+        let context = Context::new(tls::Client::new()?, identity).with_names(Arc::clone(config.space.names()));
         let (up, down) = swarm.chances();
         let mut world = Self {
             now: Instant::ZERO,
@@ -83,7 +98,8 @@ impl World {
             hosts: BTreeMap::new(),
             timers: BTreeMap::new(),
             trace: Trace::new(verbose),
-            checker: Checker::new(&swarm),
+            checker,
+            sweeping,
             facts: Vec::new(),
             targets,
             swept: None,
@@ -125,6 +141,13 @@ impl World {
     pub fn stop(&mut self) {
         self.checker.stopped();
         self.engine.stop(self.now);
+    }
+
+    /// Reads the blocklist again, as SIGHUP does.
+    pub fn block(&mut self, list: Arc<AddressSet>) {
+        self.checker.blocked(Arc::clone(&list));
+        self.engine.block(list);
+        self.schedule_round(self.now);
     }
 
     /// Resets what is open, as a second Ctrl-C does.
@@ -190,7 +213,7 @@ impl World {
     fn round(&mut self) {
         self.round_at = Instant::FAR_FUTURE;
         let moved = match step(self.now, &mut self.nic, &mut self.engine) {
-            Ok(moved) => moved,
+            Ok(moved) => moved.received + moved.sent,
             Err(error) => return self.checker.violation(self.now, format!("the adapter failed: {error}")),
         };
         for frame in self.nic.take_sent() {
@@ -273,6 +296,7 @@ impl World {
         }
         if self.engine.finished(self.now) {
             self.over = true;
+            self.facts.push(Fact::Checkpoint(Box::new(self.engine.checkpoint(self.now))));
             let links = (&self.up, &self.down);
             self.checker.ended(self.now, &self.swarm, &self.engine, &self.nic, links, &self.hosts);
         } else if let Some(text) = self.late() {
@@ -301,7 +325,8 @@ impl World {
             }
             None => {
                 let sending = Duration::from_secs_f64(self.swarm.rate.map_or(0.0, |rate| targets as f64 / rate));
-                (self.now > Instant::ZERO + sending * 2 + talking).then_some("the sweep does not end")
+                (self.now > Instant::ZERO + sending * 2 * self.engine.probes().into() + self.sweeping + talking)
+                    .then_some("the sweep does not end")
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Sets of IPv4 addresses: read from CIDR prefixes, combined, indexed.
 
+use super::coarse::Coarse;
 use std::net::Ipv4Addr;
 
 /// First and last address of a range, host order, both included.
@@ -34,58 +35,59 @@ pub enum CidrError {
     /// Bits are set behind the prefix length.
     #[error("`{0}` has bits set behind its prefix length: did you mean {1}?")]
     HostBits(String, String),
-    /// A line of a file.
-    #[error("line {0}: {1}")]
-    Line(usize, Box<CidrError>),
 }
 
 /// Reads one address or prefix.
 pub fn parse(text: &str) -> Result<Range, CidrError> {
     let malformed = || CidrError::Malformed(text.to_owned());
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, length.parse::<u32>().map_err(|_| malformed())?),
-        None => (text, 32),
-    };
+    let (address, length) = split(text).ok_or_else(malformed)?;
     let address = u32::from(address.parse::<Ipv4Addr>().map_err(|_| malformed())?);
-    if length > 32 {
-        return Err(malformed());
-    }
-    let host_bits = u32::MAX.checked_shr(length).unwrap_or(0);
-    if address & host_bits != 0 {
-        let meant = format!("{}/{length}", Ipv4Addr::from(address & !host_bits));
+    let (first, last) = around(address, length);
+    if address != first {
+        let meant = format!("{}/{length}", Ipv4Addr::from(first));
         return Err(CidrError::HostBits(text.to_owned(), meant));
     }
-    Ok((address, address | host_bits))
+    Ok((first, last))
 }
 
-/// Reads a list file: one prefix a line, blank lines and `#` comments ignored.
-pub fn parse_file(text: &str) -> Result<Vec<Range>, CidrError> {
-    let mut ranges = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let prefix = line.split('#').next().unwrap_or_default().trim();
-        if !prefix.is_empty() {
-            ranges.push(parse(prefix).map_err(|error| CidrError::Line(number + 1, Box::new(error)))?);
-        }
+/// An address or name, and the prefix length behind it: 32 if there is none.
+pub(super) fn split(text: &str) -> Option<(&str, u8)> {
+    match text.split_once('/') {
+        Some((address, length)) => Some((address, length.parse().ok().filter(|length| *length <= 32)?)),
+        None => Some((text, 32)),
     }
-    Ok(ranges)
 }
 
-/// The reserved ranges.
-pub fn reserved() -> Vec<Range> {
-    RESERVED.iter().map(|prefix| parse(prefix).expect("the constant list is well-formed")).collect()
+/// The prefix of `length` that `address` lies in.
+pub fn around(address: u32, length: u8) -> Range {
+    let host_bits = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+    (address & !host_bits, address | host_bits)
 }
 
 /// A set of addresses that knows its n-th member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// A look-up by index or by address costs two cached loads: one of the coarse index, one of the range.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressSet {
     /// Disjoint, not adjacent, ascending.
-    ranges: Vec<Range>,
-    /// For each range, how many addresses lie before it.
-    before: Vec<u64>,
-    /// For each block of 2^`coarse_shift` indices, the range its first index lies in.
-    coarse: Vec<u32>,
-    coarse_shift: u32,
+    starts: Vec<Start>,
+    by_index: Coarse,
+    by_address: Coarse,
     len: u64,
+}
+
+/// Begin of a range; it ends where as many addresses lie before the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Start {
+    first: u32,
+    /// How many addresses of the set lie before it.
+    before: u32,
+}
+
+impl Default for AddressSet {
+    fn default() -> Self {
+        Self::indexed(&[])
+    }
 }
 
 impl AddressSet {
@@ -99,29 +101,42 @@ impl AddressSet {
                 _ => merged.push((first, last)),
             }
         }
-        Self::indexed(merged)
+        Self::indexed(&merged)
     }
 
-    /// What to scan: `allow` less `block`, and less the [`RESERVED`] ranges except those that `allow` names
-    /// (a prefix inside a reserved range is meant; a larger one that merely covers it is not).
+    /// The reserved ranges.
+    pub fn reserved() -> Self {
+        Self::new(RESERVED.iter().map(|prefix| parse(prefix).expect("the constant list is well-formed")).collect())
+    }
+
+    /// The union of `ranges` less the [`RESERVED`] ones, except those that are named (a prefix inside a reserved
+    /// range is meant; a larger one that merely covers it is not).
+    pub fn named(ranges: Vec<Range>) -> Self {
+        let reserved = Self::reserved();
+        let inside = |range: &Range| reserved.ranges().any(|r| r.0 <= range.0 && range.1 <= r.1);
+        let (meant, general): (Vec<Range>, Vec<Range>) = ranges.into_iter().partition(inside);
+        Self::new(general).minus(&reserved).plus(&Self::new(meant))
+    }
+
+    /// What to scan: `allow` as in [`AddressSet::named`], less `block`.
     pub fn allowed(allow: &[Range], block: &[Range]) -> Self {
-        let reserved = reserved();
-        let named = |range: &&Range| reserved.iter().any(|r| r.0 <= range.0 && range.1 <= r.1);
-        let (meant, general): (Vec<&Range>, Vec<&Range>) = allow.iter().partition(named);
-        let general = Self::new(general.into_iter().copied().collect()).minus(&Self::new(reserved.clone()));
-        let mut all = general.ranges;
-        all.extend(meant);
-        Self::new(all).minus(&Self::new(block.to_vec()))
+        Self::named(allow.to_vec()).minus(&Self::new(block.to_vec()))
+    }
+
+    /// The addresses of `self` and those of `other`.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self::new(self.ranges().chain(other.ranges()).collect())
     }
 
     /// The addresses of `self` that are not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        let mut left = Vec::with_capacity(self.ranges.len());
-        let mut cuts = other.ranges.iter().peekable();
-        for &(first, last) in &self.ranges {
+        let mut left = Vec::with_capacity(self.starts.len());
+        let mut cuts = other.ranges().peekable();
+        for (first, last) in self.ranges() {
             let mut from = Some(first);
-            while let Some(&&(cut_first, cut_last)) = cuts.peek() {
+            while let Some(&(cut_first, cut_last)) = cuts.peek() {
                 let Some(start) = from else { break };
                 if cut_first > last {
                     break;
@@ -141,7 +156,13 @@ impl AddressSet {
                 left.push((start, last));
             }
         }
-        Self::indexed(left)
+        Self::indexed(&left)
+    }
+
+    /// The addresses that are in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        self.minus(&self.minus(other))
     }
 
     /// How many addresses there are.
@@ -155,14 +176,16 @@ impl AddressSet {
     }
 
     /// Whether `address` is a member.
+    #[inline]
     pub fn contains(&self, address: u32) -> bool {
-        let after = self.ranges.partition_point(|range| range.0 <= address);
-        after > 0 && address <= self.ranges[after - 1].1
+        let window = self.by_address.window(u64::from(address));
+        let after = window.start + self.starts[window].partition_point(|start| start.first <= address);
+        after > 0 && address - self.starts[after - 1].first <= self.extent(after - 1)
     }
 
     /// The disjoint ranges, ascending.
-    pub fn ranges(&self) -> &[Range] {
-        &self.ranges
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range> {
+        self.starts.iter().enumerate().map(|(number, start)| (start.first, start.first + self.extent(number)))
     }
 
     /// The `index`-th address in ascending order.
@@ -172,38 +195,33 @@ impl AddressSet {
     #[inline]
     pub fn nth(&self, index: u64) -> u32 {
         assert!(index < self.len, "index beyond the set");
-        #[expect(clippy::cast_possible_truncation, reason = "at most COARSE_BLOCKS blocks")]
-        let block = (index >> self.coarse_shift) as usize;
-        let from = self.coarse[block] as usize;
-        let to = self.coarse.get(block + 1).map_or(self.ranges.len(), |next| *next as usize + 1);
-        let range = from + self.before[from..to].partition_point(|before| *before <= index) - 1;
+        let window = self.by_index.window(index);
+        let after = window.start + self.starts[window].partition_point(|start| u64::from(start.before) <= index);
+        let Start { first, before } = self.starts[after - 1];
         #[expect(clippy::cast_possible_truncation, reason = "an offset inside a range of addresses")]
-        let offset = (index - self.before[range]) as u32;
-        self.ranges[range].0 + offset
+        let offset = (index - u64::from(before)) as u32;
+        first + offset
     }
 
-    fn indexed(ranges: Vec<Range>) -> Self {
-        const COARSE_BLOCKS: u64 = 1 << 16;
-        let mut before = Vec::with_capacity(ranges.len());
-        let mut len = 0;
-        for range in &ranges {
-            before.push(len);
-            len += u64::from(range.1 - range.0) + 1;
+    /// Last address of a range less its first.
+    #[inline]
+    fn extent(&self, number: usize) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "2^32 wraps to 0, and the difference is right again")]
+        let behind = self.starts.get(number + 1).map_or(self.len as u32, |next| next.before);
+        behind.wrapping_sub(self.starts[number].before).wrapping_sub(1)
+    }
+
+    fn indexed(ranges: &[Range]) -> Self {
+        let mut starts = Vec::with_capacity(ranges.len());
+        let mut len = 0u64;
+        for &(first, last) in ranges {
+            let before = u32::try_from(len).expect("before a range there are fewer addresses than its first");
+            starts.push(Start { first, before });
+            len += u64::from(last - first) + 1;
         }
-        let mut coarse_shift = 0;
-        while len >> coarse_shift >= COARSE_BLOCKS {
-            coarse_shift += 1;
-        }
-        let mut coarse = Vec::new();
-        let mut range = 0u32;
-        for block in 0..(len >> coarse_shift) + 1 {
-            let index = block << coarse_shift;
-            while before.get(range as usize + 1).is_some_and(|next| *next <= index) {
-                range += 1;
-            }
-            coarse.push(range);
-        }
-        Self { ranges, before, coarse, coarse_shift, len }
+        let by_index = Coarse::new(starts.iter().map(|start| u64::from(start.before)), len);
+        let by_address = Coarse::new(starts.iter().map(|start| u64::from(start.first)), 1 << 32);
+        Self { starts, by_index, by_address, len }
     }
 }
 
@@ -230,13 +248,6 @@ mod tests {
             assert_eq!(parse(bad), Err(CidrError::Malformed(bad.to_owned())));
         }
         assert_eq!(parse("10.1.2.3/8"), Err(CidrError::HostBits("10.1.2.3/8".into(), "10.0.0.0/8".into())));
-    }
-
-    #[test]
-    fn files_have_comments_and_numbered_errors() {
-        assert_eq!(parse_file("# all\n\n10.0.0.0/8 # ours\n"), Ok(vec![(0x0a00_0000, 0x0aff_ffff)]));
-        let error = parse_file("10.0.0.0/8\nnonsense\n").expect_err("the second line is wrong");
-        assert!(error.to_string().starts_with("line 2: `nonsense`"));
     }
 
     #[test]
@@ -276,6 +287,8 @@ mod tests {
             for address in 0..360 {
                 prop_assert_eq!(left.contains(address), members(&allow).contains(&address) && !members(&block).contains(&address));
             }
+            let (allow, block) = (AddressSet::new(allow), AddressSet::new(block));
+            prop_assert_eq!(left.plus(&allow.and(&block)), allow);
         }
 
         #[test]

@@ -1,20 +1,44 @@
-//! What to probe: allowed addresses x ports, visited once each in a random order.
+//! What to probe: allowed addresses x ports, or single targets from a list, visited once each in a random order.
 //!
-//! [`cidr`] reads and combines address sets, [`ports`] reads port lists, [`permute`] walks the product in
-//! an order that is a bijection. No state beyond the cursor.
+//! [`cidr`] combines address sets, [`list`] reads files of them, [`input`] lists of targets, [`rib`] routing tables,
+//! [`ports`] port lists; [`permute`] walks the space in an order that is a bijection; [`saved`] is what a dataset keeps
+//! of it. No state beyond the cursor.
 
 pub mod cidr;
+mod coarse;
+mod density;
+pub mod input;
+pub mod list;
+mod names;
 pub mod permute;
 pub mod ports;
+pub mod rib;
+pub mod saved;
 
 use cidr::AddressSet;
-use ports::Service;
+pub use names::Names;
+use ports::{Protocol, Service};
+use std::sync::Arc;
 
-/// The space of targets: every allowed address with every port.
+/// The space of targets: every allowed address with every port, and single addresses with a port of their own.
 #[derive(Clone, Debug)]
 pub struct Space {
     addresses: AddressSet,
     services: Vec<Service>,
+    /// Targets of the product of both.
+    product: u64,
+    single: Vec<Single>,
+    size: u64,
+    names: Arc<Names>,
+}
+
+/// Addresses on one port, beyond those that are probed on all ports.
+#[derive(Clone, Debug)]
+struct Single {
+    service: Service,
+    addresses: AddressSet,
+    /// Targets with a smaller index.
+    before: u64,
 }
 
 /// One target.
@@ -29,12 +53,23 @@ pub struct Target {
 impl Space {
     /// The product of `addresses` and `services`.
     pub fn new(addresses: AddressSet, services: Vec<Service>) -> Self {
-        Self { addresses, services }
+        Self::of(addresses, services, Vec::new(), Names::default())
+    }
+
+    /// The product, and beside it `single`, in which nothing of the product is.
+    fn of(addresses: AddressSet, services: Vec<Service>, mut single: Vec<Single>, names: Names) -> Self {
+        let product = addresses.len() * services.len() as u64;
+        let mut size = product;
+        for part in &mut single {
+            part.before = size;
+            size += part.addresses.len();
+        }
+        Self { addresses, services, product, single, size, names: Arc::new(names) }
     }
 
     /// How many targets there are: at most 2^48.
-    pub fn size(&self) -> u64 {
-        self.addresses.len() * self.services.len() as u64
+    pub const fn size(&self) -> u64 {
+        self.size
     }
 
     /// The target with this index.
@@ -43,19 +78,51 @@ impl Space {
     /// If `index` is not below [`Space::size`].
     #[inline]
     pub fn target(&self, index: u64) -> Target {
+        if index >= self.product {
+            return self.single_target(index);
+        }
         let services = self.services.len() as u64;
         #[expect(clippy::cast_possible_truncation, reason = "a remainder by a vector's length is an index")]
         let service = (index % services) as usize;
         Target { address: self.addresses.nth(index / services), port: self.services[service].port }
     }
 
-    /// The addresses.
-    pub fn addresses(&self) -> &AddressSet {
-        &self.addresses
+    fn single_target(&self, index: u64) -> Target {
+        let after = self.single.partition_point(|part| part.before <= index);
+        let part = &self.single[after - 1];
+        Target { address: part.addresses.nth(index - part.before), port: part.service.port }
+    }
+
+    /// Whether `address` is to be probed on `port`.
+    pub fn contains(&self, address: u32, port: u16) -> bool {
+        self.services.iter().any(|service| service.port == port) && self.addresses.contains(address)
+            || self.single.iter().any(|part| part.service.port == port && part.addresses.contains(address))
+    }
+
+    /// What is spoken on `port`.
+    pub fn protocol(&self, port: u16) -> Option<Protocol> {
+        self.services().find(|service| service.port == port).map(|service| service.protocol)
+    }
+
+    /// The name of the server at `address` and `port`, if one was given.
+    pub fn name(&self, address: u32, port: u16) -> Option<&str> {
+        self.names.get(address, port)
+    }
+
+    /// All names that were given.
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// All addresses, on whatever port.
+    pub fn addresses(&self) -> AddressSet {
+        let ranges = self.single.iter().flat_map(|part| part.addresses.ranges());
+        AddressSet::new(self.addresses.ranges().chain(ranges).collect())
     }
 
     /// Ports, and what is spoken on them.
-    pub fn services(&self) -> &[Service] {
-        &self.services
+    pub fn services(&self) -> impl Iterator<Item = Service> {
+        let beyond = self.single.iter().map(|part| part.service).filter(|service| !self.services.contains(service));
+        self.services.iter().copied().chain(beyond)
     }
 }

@@ -13,6 +13,9 @@ use crate::base::keyed::Key;
 /// Largest space: 2^48, all addresses x all ports.
 pub const MAX_SIZE: u64 = 1 << 48;
 
+/// Targets up to which [`Permutation::first`] is exact.
+pub const COUNTED_MAX: u64 = 1 << 32;
+
 /// A fixed random order of `0..size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permutation {
@@ -55,6 +58,23 @@ impl Permutation {
         assert!(index < count, "parts are numbered from 0");
         let edge = |i: u64| low_u64(u128::from(self.positions()) * u128::from(i) / u128::from(count));
         edge(index)..edge(index + 1)
+    }
+
+    /// The positions of the first `targets` targets of `positions`. They are walked to count them; beyond
+    /// [`COUNTED_MAX`] that would take too long, and `targets` positions are taken, a few of which may be empty.
+    pub fn first(&self, positions: std::ops::Range<u64>, targets: u64) -> std::ops::Range<u64> {
+        let mut end = positions.start.saturating_add(targets);
+        if end >= positions.end {
+            return positions;
+        }
+        if targets <= COUNTED_MAX {
+            let mut walk = self.walk(positions.clone());
+            for _ in 0..targets {
+                walk.next();
+            }
+            end = walk.position();
+        }
+        positions.start..end
     }
 
     /// Walks `positions` of the order.
@@ -233,7 +253,78 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sizes_around_primes_and_powers_of_two_are_visited_exactly_once() {
+        let primes = (0u64..20_000).filter(|n| is_prime(*n)).step_by(97);
+        let sizes = primes.chain((1..17).map(|bit| 1 << bit));
+        for size in sizes.flat_map(|near| [near.saturating_sub(2), near - 1, near, near + 1]) {
+            assert_bijection(size, size ^ 0x5eed, 1 + size % 5);
+        }
+    }
+
+    #[test]
+    fn the_step_is_exact_for_the_worst_generators_and_elements() {
+        for size in [1, 2, 3, 255, 256, 257, 1 << 32, 1 << 40, (1 << 40) + 1, 14 << 32, MAX_SIZE - 1, MAX_SIZE] {
+            let fair = Permutation::new(size, 1);
+            let prime = fair.prime;
+            for generator in
+                [1, 2, prime / 2, prime / 2 + 1, prime - 2, prime - 1].into_iter().filter(|g| (1..prime).contains(g))
+            {
+                let reciprocal = low_u64((u128::from(generator) << 64) / u128::from(prime));
+                let permutation = Permutation { generator, reciprocal, ..fair };
+                for element in [1, 2, prime / 2, prime / 2 + 1, prime - 2, prime - 1]
+                    .into_iter()
+                    .filter(|e| (1..prime).contains(e))
+                {
+                    let mut walk = Walk { permutation, element, position: 0, end: 1 };
+                    walk.next();
+                    assert_eq!(walk.element, mul_mod(element, generator, prime), "{generator} x {element} mod {prime}");
+                }
+            }
+        }
+    }
+
+    /// zmap's step falls into a cycle of a few elements in spaces beyond 2^40. Here a return before the end would be
+    /// an element of smaller order, of which a generator has none; that it is one, [`generators_have_full_order`]
+    /// shows. Two walks from far places that met would show the same.
+    #[test]
+    fn the_largest_spaces_have_no_short_cycles() {
+        for (size, seed) in
+            [((1 << 40) + 1, 3), (3_702_258_432 * 14, 4), ((1 << 47) + 5, 5), (MAX_SIZE - 1, 6), (MAX_SIZE, 7)]
+        {
+            let permutation = Permutation::new(size, seed);
+            let mut seen = std::collections::HashSet::new();
+            for shard in 0..64 {
+                let part = permutation.part(shard, 64);
+                for index in permutation.walk(part.start..part.start + 2_000) {
+                    assert!(index < size && seen.insert(index), "size {size}: {index} comes twice");
+                }
+            }
+            let last = permutation.positions() - 1;
+            let closing = permutation.walk(last..last + 1);
+            assert_eq!(mul_mod(closing.element, permutation.generator, permutation.prime), permutation.start);
+            assert_eq!(permutation.part(63, 64).end, permutation.positions());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_size_has_a_prime_and_a_generator(size in 0..=MAX_SIZE, seed: u64, at: u64, step in 0u64..1_000) {
+            let permutation = Permutation::new(size, seed);
+            prop_assert!(permutation.prime > size && is_prime(permutation.prime));
+            for q in prime_factors(permutation.prime - 1) {
+                prop_assert_ne!(pow_mod(permutation.generator, (permutation.prime - 1) / q, permutation.prime), 1);
+            }
+            // A cursor saved anywhere continues the same walk.
+            let from = at % permutation.positions();
+            let until = (from + step).min(permutation.positions());
+            let whole: Vec<u64> = permutation.walk(from..until).collect();
+            let mut walk = permutation.walk(from..until);
+            let head: Vec<u64> = walk.by_ref().take(whole.len() / 2).collect();
+            let tail: Vec<u64> = permutation.walk(walk.position()..until).collect();
+            prop_assert_eq!([head, tail].concat(), whole);
+        }
+
         #[test]
         fn a_walk_resumes_at_its_position(size in 1u64..5_000, seed: u64, taken in 0usize..5_000) {
             let permutation = Permutation::new(size, seed);
@@ -248,5 +339,23 @@ mod tests {
         fn parts_are_disjoint_and_complete(size in 1u64..3_000, seed: u64, parts in 1u64..50) {
             assert_bijection(size, seed, parts);
         }
+    }
+
+    #[test]
+    fn the_first_targets_are_as_many_as_asked_for() {
+        for size in [1, 2, 5, 24, 100, 1_000] {
+            let order = Permutation::new(size, 9);
+            for count in 0..=size + 3 {
+                for shard in [0..order.positions(), order.part(1, 3)] {
+                    let first = order.first(shard.clone(), count);
+                    let all: Vec<u64> = order.walk(shard.clone()).collect();
+                    let expected = &all[..all.len().min(usize::try_from(count).expect("small"))];
+                    assert_eq!(order.walk(first.clone()).collect::<Vec<_>>(), expected);
+                    assert!(first.start == shard.start && first.end <= shard.end);
+                }
+            }
+        }
+        let huge = Permutation::new(MAX_SIZE, 9);
+        assert_eq!(huge.first(7..1 << 47, COUNTED_MAX + 1), 7..COUNTED_MAX + 8);
     }
 }

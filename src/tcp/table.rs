@@ -134,6 +134,11 @@ impl<T> Table<T> {
         Some(entry)
     }
 
+    /// All entries.
+    pub fn entries(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten().filter_map(|slot| slot.entry.as_ref())
+    }
+
     /// The entry behind `after` in the order of slots, or the first one: walks all entries without borrowing the
     /// table in between. Entries may be removed on the way; what is added may be seen or not.
     pub fn next_id(&self, after: Option<Id>) -> Option<Id> {

@@ -11,7 +11,7 @@ use crate::base::Duration;
 use capture::{Capture, Captured};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{IpAddr, ServerName, UnixTime};
+use rustls::pki_types::{DnsName, IpAddr, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection};
 use std::io::Read;
@@ -60,13 +60,32 @@ pub enum Alpn {
     None,
     /// `h2` and `http/1.1`.
     Web,
+    /// `xmpp-client` (XEP-0368, as the next one): who shares a port among protocols goes by it.
+    XmppClient,
+    /// `xmpp-server`.
+    XmppServer,
+}
+
+impl Alpn {
+    /// Every offer.
+    pub const ALL: [Self; 4] = [Self::None, Self::Web, Self::XmppClient, Self::XmppServer];
+
+    /// The names offered, in order.
+    pub const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::Web => &["h2", "http/1.1"],
+            Self::XmppClient => &["xmpp-client"],
+            Self::XmppServer => &["xmpp-server"],
+        }
+    }
 }
 
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
 pub struct Client {
-    plain: Arc<ClientConfig>,
-    web: Arc<ClientConfig>,
+    /// One for each of [`Alpn::ALL`].
+    configs: [Arc<ClientConfig>; Alpn::ALL.len()],
     capture: Arc<Capture>,
 }
 
@@ -75,22 +94,23 @@ impl Client {
     pub fn new() -> Result<Self, rustls::Error> {
         let provider = Arc::new(provider());
         let capture = Arc::new(Capture::default());
-        let config = |alpn: &[&[u8]]| -> Result<Arc<ClientConfig>, rustls::Error> {
-            let mut config = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(NoClock))
-                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::clone(&capture) as Arc<_>)
-                .with_no_client_auth();
-            config.resumption = Resumption::disabled();
-            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-            Ok(Arc::new(config))
-        };
-        Ok(Self { plain: config(&[])?, web: config(&[b"h2", b"http/1.1"])?, capture })
+        let mut base = ClientConfig::builder_with_details(provider, Arc::new(NoClock))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&capture) as Arc<_>)
+            .with_no_client_auth();
+        base.resumption = Resumption::disabled();
+        let configs = Alpn::ALL.map(|alpn| {
+            let mut config = base.clone();
+            config.alpn_protocols = alpn.names().iter().map(|name| name.as_bytes().to_vec()).collect();
+            Arc::new(config)
+        });
+        Ok(Self { configs, capture })
     }
 
     /// The cipher suites and groups offered, in order, by IANA name: part of what was measured.
     pub fn offer(&self) -> (Vec<String>, Vec<String>) {
-        let provider = self.plain.crypto_provider();
+        let provider = self.configs[0].crypto_provider();
         let suites = provider.cipher_suites.iter().map(|suite| names::cipher(suite.suite())).collect();
         let groups = provider.kx_groups.iter().map(|group| names::group(group.name())).collect();
         (suites, groups)
@@ -137,13 +157,18 @@ pub struct Session {
 
 impl Session {
     /// Begins a handshake with the server at `address` (host order; it is not sent) and writes the
-    /// ClientHello to `out`.
-    pub fn start(client: &Client, address: u32, alpn: Alpn, out: &mut Vec<u8>) -> Result<Self, rustls::Error> {
-        let config = match alpn {
-            Alpn::None => &client.plain,
-            Alpn::Web => &client.web,
-        };
-        let name = ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
+    /// ClientHello to `out`. A `name` is sent as SNI (RFC 6066, section 3) if it can be.
+    pub fn start(
+        client: &Client,
+        address: u32,
+        name: Option<&str>,
+        alpn: Alpn,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, rustls::Error> {
+        let config = &client.configs[alpn as usize];
+        let name = name.and_then(|name| DnsName::try_from(name.to_owned()).ok());
+        let address = || ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
+        let name = name.map_or_else(address, ServerName::DnsName);
         let mut connection = ClientConnection::new(Arc::clone(config), name)?;
         flush(&mut connection, out);
         Ok(Self { connection, captured: Captured::default(), state: State::Handshaking, error: None })

@@ -1,12 +1,16 @@
-//! Frames as bytes: checked parsing and emission of Ethernet, IPv4 and TCP, and the probe template.
+//! Frames as bytes: checked parsing and emission of Ethernet, IPv4 and TCP, ICMP errors, and the probe template.
 //!
 //! Reading gives a [`Segment`] or the reason why there is none; writing fills the caller's buffer and
 //! returns the frame's length. No state beyond the frame.
 
 pub mod checksum;
 pub mod emit;
+pub mod icmp;
+pub mod options;
 pub mod parse;
 pub mod probe;
+
+use options::Options;
 
 /// TCP flags (RFC 9293, section 3.1), as in the header's fourteenth byte.
 pub mod flags {
@@ -65,6 +69,8 @@ pub struct Segment<'a> {
     pub window: u16,
     /// Time to live of the IPv4 header.
     pub ttl: u8,
+    /// IPv4 identification.
+    pub id: u16,
     /// Options, undecoded.
     pub options: &'a [u8],
     /// Payload.
@@ -87,17 +93,13 @@ impl Segment<'_> {
         self.flags & wanted == wanted
     }
 
+    /// What its options say.
+    pub fn parsed_options(&self) -> Options {
+        Options::parse(self.options)
+    }
+
     /// Maximum segment size option (RFC 9293, section 3.7.1), if present and well-formed.
     pub fn mss(&self) -> Option<u16> {
-        let mut rest = self.options;
-        loop {
-            match rest {
-                [] | [0, ..] => return None,
-                [1, tail @ ..] => rest = tail,
-                [2, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
-                [_, length, ..] => rest = rest.get(usize::from((*length).max(2))..)?,
-                [_] => return None,
-            }
-        }
+        self.parsed_options().mss
     }
 }

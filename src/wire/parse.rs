@@ -21,24 +21,36 @@ const ETHERTYPE_VLAN: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// The TCP segment in an Ethernet frame, checksums verified.
 pub fn segment(frame: &[u8]) -> Result<Segment<'_>, Malformed> {
+    tcp(&datagram(network(frame)?, 6)?)
+}
+
+/// What an Ethernet frame carries, if it says that this is IPv4.
+pub(super) fn network(frame: &[u8]) -> Result<&[u8], Malformed> {
     let mut ethertype = frame.get(12..14).ok_or(Malformed::Length)?;
     let mut network = &frame[14..];
     if ETHERTYPE_VLAN.iter().any(|tag| tag == ethertype) {
         ethertype = network.get(2..4).ok_or(Malformed::Length)?;
         network = &network[4..];
     }
-    if ethertype != ETHERTYPE_IPV4 {
-        return Err(Malformed::Protocol);
-    }
-    ipv4(network)
+    if ethertype == ETHERTYPE_IPV4 { Ok(network) } else { Err(Malformed::Protocol) }
 }
 
-/// The TCP segment in an IPv4 packet; bytes behind its total length (padding) are ignored.
-fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Malformed> {
+/// An IPv4 packet, in the parts that matter here.
+pub(super) struct Datagram<'a> {
+    pub(super) source: u32,
+    pub(super) destination: u32,
+    pub(super) ttl: u8,
+    pub(super) id: u16,
+    pub(super) payload: &'a [u8],
+}
+
+/// The IPv4 packet of `protocol`, its header's checksum verified; bytes behind its total length (padding) are
+/// ignored.
+pub(super) fn datagram(packet: &[u8], protocol: u8) -> Result<Datagram<'_>, Malformed> {
     let fixed: &[u8; 20] = packet.first_chunk().ok_or(Malformed::Length)?;
     let header_length = usize::from(fixed[0] & 0x0f) * 4;
     let total_length = usize::from(be16(fixed, 2));
-    if fixed[0] >> 4 != 4 || fixed[9] != 6 {
+    if fixed[0] >> 4 != 4 || fixed[9] != protocol {
         return Err(Malformed::Protocol);
     }
     if header_length < 20 || total_length < header_length || total_length > packet.len() {
@@ -50,16 +62,24 @@ fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Malformed> {
     if Sum::default().bytes(&packet[..header_length]).finish() != 0 {
         return Err(Malformed::Checksum);
     }
-    tcp(&packet[header_length..total_length], be32(fixed, 12), be32(fixed, 16), fixed[8])
+    Ok(Datagram {
+        source: be32(fixed, 12),
+        destination: be32(fixed, 16),
+        ttl: fixed[8],
+        id: be16(fixed, 4),
+        payload: &packet[header_length..total_length],
+    })
 }
 
-fn tcp(bytes: &[u8], source: u32, destination: u32, ttl: u8) -> Result<Segment<'_>, Malformed> {
+fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Malformed> {
+    let bytes = datagram.payload;
     let fixed: &[u8; 20] = bytes.first_chunk().ok_or(Malformed::Length)?;
     let header_length = usize::from(fixed[12] >> 4) * 4;
     if header_length < 20 || header_length > bytes.len() {
         return Err(Malformed::Length);
     }
     let length = u16::try_from(bytes.len()).map_err(|_| Malformed::Length)?;
+    let Datagram { source, destination, ttl, id, .. } = *datagram;
     if Sum::default().pseudo_header(source, destination, length).bytes(bytes).finish() != 0 {
         return Err(Malformed::Checksum);
     }
@@ -73,16 +93,17 @@ fn tcp(bytes: &[u8], source: u32, destination: u32, ttl: u8) -> Result<Segment<'
         flags: fixed[13],
         window: be16(fixed, 14),
         ttl,
+        id,
         options: &bytes[20..header_length],
         payload: &bytes[header_length..],
     })
 }
 
-fn be16(bytes: &[u8; 20], at: usize) -> u16 {
+pub(super) fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
-fn be32(bytes: &[u8; 20], at: usize) -> u32 {
+pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
@@ -154,27 +175,5 @@ mod tests {
         bytes.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
         bytes.extend([0xff; 9]);
         assert_eq!(segment(&bytes).expect("well-formed").payload, b"x");
-    }
-
-    #[test]
-    fn the_mss_option_is_found_among_others_and_bad_lengths_end_the_search() {
-        let with = |options| Segment {
-            source: 0,
-            destination: 0,
-            source_port: 0,
-            destination_port: 0,
-            seq: 0,
-            ack: 0,
-            flags: 0,
-            window: 0,
-            ttl: 0,
-            options,
-            payload: &[],
-        };
-        assert_eq!(with(&[1, 1, 4, 2, 2, 4, 5, 0xb4]).mss(), Some(1_460));
-        assert_eq!(with(&[8, 0, 2, 4, 5, 0xb4]).mss(), Some(1_460));
-        assert_eq!(with(&[8, 40, 2, 4]).mss(), None);
-        assert_eq!(with(&[0, 2, 4, 5, 0xb4]).mss(), None);
-        assert_eq!(with(&[2]).mss(), None);
     }
 }

@@ -1,11 +1,14 @@
 //! The probe: a SYN that is constant but for sixteen bytes.
 //!
-//! The constant part is built once; a probe is the template plus [`Facts`], with checksums completed
-//! from the template's partial sums.
+//! The constant part is built once; a probe is the template plus [`Finished`] facts: those that vary, and the
+//! checksums completed from the template's partial sums. Where the options have a timestamp, the template's is set
+//! anew for each batch of probes ([`Template::stamp`]): so even then nothing more varies from probe to probe.
 
 use super::checksum::Sum;
 use super::emit::{FRAME_MIN, Outgoing, segment};
 use super::{Link, Tuple, flags};
+use crate::base::keyed::Key;
+use crate::base::{Duration, Instant};
 
 /// Window of our SYN: what we can buffer, without scaling.
 pub const WINDOW: u16 = u16::MAX;
@@ -13,11 +16,70 @@ pub const WINDOW: u16 = u16::MAX;
 pub const MSS: u16 = 1_460;
 
 const ID: usize = 14 + 4;
+const IP_LENGTH: usize = 14 + 2;
 const IP_CHECKSUM: usize = 14 + 10;
 const DESTINATION: usize = 14 + 16;
 const PORTS: usize = 34;
+/// Zero in the template.
 const SEQ: usize = 34 + 4;
+const DATA_OFFSET: usize = 34 + 12;
 const TCP_CHECKSUM: usize = 34 + 16;
+const OPTIONS: usize = 34 + 20;
+/// The longest probe: that of BSD.
+const FRAME_MAX: usize = OPTIONS + 24;
+/// A longer round trip is an echo of something else.
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(60);
+
+/// TCP options of a probe: what an operating system's SYN has, for hosts answer those they know. Names as zmap's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OptionSet {
+    /// Maximum segment size alone: the most probes a second.
+    #[default]
+    Smallest,
+    /// As Windows: maximum segment size, window scale, selective acknowledgements.
+    Windows,
+    /// As Linux: these and timestamps.
+    Linux,
+    /// As BSD: the same in another order.
+    Bsd,
+}
+
+impl OptionSet {
+    /// Name on the command line and in the manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smallest => "smallest-probes",
+            Self::Windows => "windows",
+            Self::Linux => "linux",
+            Self::Bsd => "bsd",
+        }
+    }
+
+    /// The options as they stand in the header, the timestamp's clock zero.
+    pub const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Smallest => &[2, 4, 5, 0xb4],
+            Self::Windows => &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2],
+            Self::Linux => &[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7],
+            Self::Bsd => &[2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 2, 0, 0],
+        }
+    }
+
+    /// Where in the options our clock stands, if they have it.
+    const fn clock(self) -> Option<usize> {
+        match self {
+            Self::Smallest | Self::Windows => None,
+            Self::Linux => Some(8),
+            Self::Bsd => Some(12),
+        }
+    }
+
+    /// Bytes of a probe's frame, without frame check sequence.
+    pub const fn frame_length(self) -> usize {
+        let length = OPTIONS + self.bytes().len();
+        if length < FRAME_MIN { FRAME_MIN } else { length }
+    }
+}
 
 /// What varies from probe to probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,79 +90,227 @@ pub struct Facts {
     pub port: u16,
     /// Source port.
     pub source_port: u16,
-    /// Sequence number: the cookie.
+    /// Sequence number: the cookie. Its halves, xored, vary the IPv4 identification.
     pub seq: u32,
-    /// IPv4 identification.
-    pub id: u16,
 }
+
+/// A probe without its template: address, both ports, sequence number, checksums of IPv4 and TCP, as they stand in
+/// the frame (`struct starling_probe` in `ebpf/live.h`).
+pub type Finished = [u8; 16];
 
 /// The constant part of every probe, and the sums over it.
 #[derive(Clone, Debug)]
 pub struct Template {
-    frame: [u8; FRAME_MIN],
+    frame: [u8; FRAME_MAX],
+    length: usize,
     network: Sum,
+    /// Without the clock.
+    unstamped: Sum,
     transport: Sum,
+    /// Where the clock stands in the frame, if the probes have one; and what it is counted from.
+    clock: Option<usize>,
+    origin: u32,
 }
 
 impl Template {
-    /// A template for probes from `source` over `link`.
+    /// A template for the smallest probes, from `source` over `link`.
     pub fn new(link: &Link, source: u32) -> Self {
+        Self::with_options(link, source, OptionSet::Smallest, Key([0, 0]))
+    }
+
+    /// A template for probes with these options. The clock in them begins anywhere, as `key` says.
+    pub fn with_options(link: &Link, source: u32, options: OptionSet, key: Key) -> Self {
         let tuple = Tuple { remote: 0, local: source, remote_port: 0, local_port: 0 };
-        let syn =
-            Outgoing { tuple, seq: 0, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[], id: 0 };
-        let mut frame = [0; FRAME_MIN];
+        let syn = Outgoing { tuple, seq: 0, ack: 0, flags: flags::SYN, window: WINDOW, mss: None, payload: &[], id: 0 };
+        let mut frame = [0; FRAME_MAX];
         segment(link, &syn, &mut frame);
+        let bytes = options.bytes();
+        let end = OPTIONS + bytes.len();
+        frame[OPTIONS..end].copy_from_slice(bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 60 bytes of header")]
+        let tcp_header = (end - PORTS) as u8;
+        let tcp_length = u16::from(tcp_header);
+        frame[DATA_OFFSET] = tcp_header << 2;
+        frame[IP_LENGTH..IP_LENGTH + 2].copy_from_slice(&(20 + tcp_length).to_be_bytes());
         frame[IP_CHECKSUM..IP_CHECKSUM + 2].fill(0);
         frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].fill(0);
+        let unstamped = Sum::default().pseudo_header(source, 0, tcp_length).bytes(&frame[PORTS..end]);
+        #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough")]
+        let origin = key.hash12(0, 0) as u32;
         Self {
             network: Sum::default().bytes(&frame[14..34]),
-            transport: Sum::default().pseudo_header(source, 0, 24).bytes(&frame[34..58]),
+            unstamped,
+            transport: unstamped,
+            clock: options.clock().map(|at| OPTIONS + at),
+            origin,
+            length: options.frame_length(),
             frame,
         }
+    }
+
+    /// Lets the probes written from now on say that they were sent at `now`, if they have a clock.
+    #[inline]
+    pub fn stamp(&mut self, now: Instant) {
+        let Some(at) = self.clock else { return };
+        let clock = self.ticks(now);
+        self.frame[at..at + 4].copy_from_slice(&clock.to_be_bytes());
+        self.transport = self.unstamped.u32(clock);
+    }
+
+    /// From a probe to the answer that echoes its clock as `echo`, in microseconds. `None` if the probes have no
+    /// clock or the echo is of something else.
+    pub fn round_trip_us(&self, now: Instant, echo: u32) -> Option<u64> {
+        let passed = Duration::from_micros(self.ticks(now).wrapping_sub(echo).into());
+        let credible = self.clock.is_some() && echo != 0 && passed <= ROUND_TRIP_MAX;
+        credible.then(|| u64::try_from(passed.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Microseconds; they wrap after 71 minutes. Never 0, which stands for no echo (RFC 7323, section 3.2).
+    #[expect(clippy::cast_possible_truncation, reason = "the clock wraps")]
+    fn ticks(&self, now: Instant) -> u32 {
+        ((now.as_nanos() / 1_000) as u32).wrapping_add(self.origin).max(1)
+    }
+
+    /// Completes the checksums.
+    #[inline]
+    pub fn finish(&self, facts: &Facts) -> Finished {
+        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
+        let network = self.network.u32(facts.address).u16(identification(facts.seq)).finish();
+        let transport = self.transport.u32(facts.address).u32(ports).u32(facts.seq).finish();
+        let high = u64::from(facts.address) << 32 | u64::from(ports);
+        let low = u64::from(facts.seq) << 32 | u64::from(network) << 16 | u64::from(transport);
+        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
     }
 
     /// Writes the probe into `buffer` and returns its length.
     ///
     /// # Panics
-    /// If `buffer` is shorter than [`FRAME_MIN`].
+    /// If `buffer` is shorter than [`OptionSet::frame_length`].
     #[inline]
     pub fn write(&self, facts: &Facts, buffer: &mut [u8]) -> usize {
-        let frame = &mut buffer[..FRAME_MIN];
-        frame.copy_from_slice(&self.frame);
-        let network = self.network.u32(facts.address).u16(facts.id).finish();
-        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
-        let transport = self.transport.u32(facts.address).u32(ports).u32(facts.seq).finish();
-        frame[ID..ID + 2].copy_from_slice(&facts.id.to_be_bytes());
-        frame[IP_CHECKSUM..IP_CHECKSUM + 2].copy_from_slice(&network.to_be_bytes());
-        frame[DESTINATION..DESTINATION + 4].copy_from_slice(&facts.address.to_be_bytes());
-        frame[PORTS..PORTS + 4].copy_from_slice(&ports.to_be_bytes());
-        frame[SEQ..SEQ + 4].copy_from_slice(&facts.seq.to_be_bytes());
-        frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].copy_from_slice(&transport.to_be_bytes());
-        FRAME_MIN
+        self.write_finished(&self.finish(facts), buffer)
     }
+
+    /// As [`Template::write`], with checksums that are complete, of facts finished since the last stamp.
+    ///
+    /// # Panics
+    /// As [`Template::write`].
+    #[inline]
+    pub fn write_finished(&self, probe: &Finished, buffer: &mut [u8]) -> usize {
+        let frame = &mut buffer[..self.length];
+        if self.length == FRAME_MIN {
+            frame.copy_from_slice(&self.frame[..FRAME_MIN]); // of known length: some moves, no call
+        } else {
+            frame.copy_from_slice(&self.frame[..self.length]);
+        }
+        let seq = u32::from_be_bytes([probe[8], probe[9], probe[10], probe[11]]);
+        frame[ID..ID + 2].copy_from_slice(&identification(seq).to_be_bytes());
+        frame[IP_CHECKSUM..IP_CHECKSUM + 2].copy_from_slice(&probe[12..14]);
+        frame[DESTINATION..DESTINATION + 4].copy_from_slice(&probe[..4]);
+        frame[PORTS..PORTS + 8].copy_from_slice(&probe[4..12]);
+        frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].copy_from_slice(&probe[14..]);
+        self.length
+    }
+
+    /// The constant part, what varies being zero.
+    pub fn frame(&self) -> &[u8] {
+        &self.frame[..self.length]
+    }
+
+    /// Where in the frame the clock stands, if the probes have one.
+    pub const fn clock(&self) -> Option<usize> {
+        self.clock
+    }
+
+    /// What stands there: the clock of the last stamp.
+    #[inline]
+    pub fn stamped(&self) -> [u8; 4] {
+        let at = self.clock.unwrap_or(SEQ);
+        [self.frame[at], self.frame[at + 1], self.frame[at + 2], self.frame[at + 3]]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+const fn identification(seq: u32) -> u16 {
+    (seq >> 16) as u16 ^ seq as u16
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::options::{Options, Timestamps};
+    use crate::wire::parse;
     use proptest::prelude::*;
+
+    const LINK: Link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
+    const KEY: Key = Key([1, 2]);
+    const ALL: [OptionSet; 4] = [OptionSet::Smallest, OptionSet::Windows, OptionSet::Linux, OptionSet::Bsd];
 
     proptest! {
         #[test]
         fn a_probe_equals_the_segment_emitted_whole(
-            source: u32, address: u32, port: u16, source_port: u16, seq: u32, id: u16,
+            source: u32, address: u32, port: u16, source_port: u16, seq: u32,
         ) {
-            let link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
             let mut probe = [0xaa; 64];
-            let facts = Facts { address, port, source_port, seq, id };
-            let length = Template::new(&link, source).write(&facts, &mut probe);
+            let template = Template::new(&LINK, source);
+            let length = template.write(&Facts { address, port, source_port, seq }, &mut probe);
             let mut whole = [0xbb; 64];
             let tuple = Tuple { remote: address, local: source, remote_port: port, local_port: source_port };
             let syn = Outgoing {
-                tuple, seq, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[], id,
+                tuple, seq, ack: 0, flags: flags::SYN, window: WINDOW, mss: Some(MSS), payload: &[],
+                id: identification(seq),
             };
-            prop_assert_eq!(length, segment(&link, &syn, &mut whole));
+            prop_assert_eq!(length, segment(&LINK, &syn, &mut whole));
             prop_assert_eq!(&probe[..length], &whole[..length]);
         }
+
+        #[test]
+        fn every_set_gives_probes_with_right_checksums_at_any_time(
+            source: u32, address: u32, port: u16, source_port: u16, seq: u32, nanos: u64, set in 0usize..4,
+        ) {
+            let mut template = Template::with_options(&LINK, source, ALL[set], KEY);
+            let mut probe = [0xaa; 80];
+            let facts = Facts { address, port, source_port, seq };
+            for now in [Instant::from_nanos(nanos / 2), Instant::from_nanos(nanos)] {
+                template.stamp(now);
+                let length = template.write(&facts, &mut probe);
+                prop_assert_eq!(length, ALL[set].frame_length());
+                // Parsing verifies the checksums.
+                let read = parse::segment(&probe[..length]).expect("well-formed");
+                prop_assert_eq!((read.destination, read.source, read.seq, read.id), (address, source, seq, identification(seq)));
+                prop_assert_eq!((read.source_port, read.destination_port), (source_port, port));
+                prop_assert_eq!((read.flags, read.window, read.payload.len()), (flags::SYN, WINDOW, 0));
+                let value = template.ticks(now);
+                prop_assert_eq!(read.parsed_options().timestamps, template.clock.map(|_| Timestamps { value, echo: 0 }));
+            }
+        }
+    }
+
+    #[test]
+    fn the_sets_are_those_of_the_systems_and_cost_what_zmaps_cost() {
+        let read = ALL.map(|set| Options::parse(set.bytes()));
+        let scales = read.map(|options| (options.mss, options.window_scale, options.sack_permitted));
+        let mss = Some(1_460);
+        assert_eq!(scales, [(mss, None, false), (mss, Some(8), true), (mss, Some(7), true), (mss, Some(6), true)]);
+        assert_eq!(read.map(|options| options.timestamps.is_some()), [false, false, true, true]);
+        assert_eq!(ALL.map(OptionSet::frame_length), [60, 66, 74, 78]);
+    }
+
+    #[test]
+    fn a_round_trip_is_what_passed_since_the_stamp() {
+        let template = Template::with_options(&LINK, 1, OptionSet::Linux, KEY);
+        let sent = Instant::from_nanos(5_000_000_000);
+        let echo = template.ticks(sent);
+        let after = |micros| sent + Duration::from_micros(micros);
+        assert_eq!(template.round_trip_us(after(1_234), echo), Some(1_234));
+        assert_eq!(template.round_trip_us(after(60_000_000), echo), Some(60_000_000));
+        assert_eq!(template.round_trip_us(after(60_000_001), echo), None);
+        assert_eq!(template.round_trip_us(sent, echo.wrapping_add(1)), None, "an echo from the future");
+        assert_eq!(template.round_trip_us(sent, 0), None);
+        let without = Template::with_options(&LINK, 1, OptionSet::Windows, KEY);
+        assert_eq!(without.round_trip_us(after(1), without.ticks(sent)), None);
+        // Over the wrap of the clock.
+        let wrap = Instant::from_nanos(u64::from(u32::MAX - template.origin) * 1_000);
+        assert_eq!(template.round_trip_us(wrap + Duration::from_micros(500), template.ticks(wrap)), Some(500));
     }
 }

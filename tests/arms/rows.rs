@@ -25,8 +25,8 @@ const CUT_SHORT: &[&str] = &["too_much_data", "too_many_segments", "tarpit"];
 const GOODBYE: &[&str] = &["goodbye", "done"];
 /// The error of a server that resets: in TLS, what it said before may have been seen to be none, or not yet.
 const RESET: &str = "the server reset the connection";
-/// How an error begins that quotes as much of a line as had come by then.
-const QUOTING: &str = "not of the protocol: ";
+/// How errors begin that quote as much of a line as had come by then.
+const QUOTING: &[&str] = &["not of the protocol: ", "not TLS: "];
 
 /// Rows by address and port.
 pub(crate) type Rows = BTreeMap<(u32, u16), Map<String, Value>>;
@@ -48,6 +48,7 @@ fn json(cell: Cell<'_>) -> Value {
         Cell::Text(text) => text.into(),
         Cell::Bytes(bytes) => hex(bytes).into(),
         Cell::TextList(list) => list.into(),
+        Cell::Uints(list) => list.into(),
         Cell::Hashes(list) => list.iter().map(|hash| hex(hash)).collect(),
     }
 }
@@ -103,7 +104,9 @@ fn same(column: &str, expected: &Map<String, Value>, found: &Map<String, Value>)
             ("stage", Some(one), Some(other)) => GOODBYE.contains(&one) && GOODBYE.contains(&other),
             ("truncated", ..) => CUT_SHORT.contains(&outcome),
             ("error", Some(one), Some(other)) if outcome == "tls_failed" => [one, other].contains(&RESET),
-            ("error", Some(one), Some(other)) => one.starts_with(QUOTING) && same_start(one, other),
+            ("error", Some(one), Some(other)) => {
+                QUOTING.iter().any(|begin| one.starts_with(begin)) && same_start(one, other)
+            }
             _ => false,
         }
 }

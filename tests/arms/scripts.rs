@@ -39,6 +39,10 @@ const TOTAL: u64 = 20;
 const COOLDOWN: u64 = 3;
 const RATE: u32 = 400;
 
+/// Who speaks first and how TLS begins, each way. More of them would only take longer, as an address has one
+/// connection at a time.
+const SPOKEN: &[Protocol] = &[Protocol::Smtp, Protocol::Imaps, Protocol::Pop3, Protocol::Irc, Protocol::Https];
+
 /// A perfect link, and hosts of every kind.
 fn swarm() -> Swarm {
     let seconds = Duration::from_secs;
@@ -48,7 +52,7 @@ fn swarm() -> Swarm {
     let service = |protocol: &Protocol| Service { port: protocol.port(), protocol: *protocol };
     Swarm {
         addresses: AddressSet::allowed(&[(FIRST, FIRST + ADDRESSES - 1)], &[]),
-        services: Protocol::ALL.iter().map(service).collect(),
+        services: SPOKEN.iter().map(service).collect(),
         rate: Some(f64::from(RATE)),
         cooldown: seconds(COOLDOWN),
         connections_max: 4_096,
@@ -82,11 +86,13 @@ fn simulate(swarm: Swarm) -> (Rows, Rows) {
     let (mut answers, mut handshakes, mut chains) = (Rows::new(), Rows::new(), Chains::new());
     for fact in world.take_facts() {
         match fact {
+            Fact::Answer(answer) => panic!("not asked for: {answer:?}"),
             Fact::Host(row) => answers.insert((row.ip, row.port), given(&row)),
             Fact::Handshake(mut row, certificates) => {
                 chains.fold(&mut row, &certificates);
                 handshakes.insert((row.ip, row.port), given(&*row))
             }
+            Fact::Checkpoint(_) => None,
         };
     }
     (answers, handshakes)
@@ -169,7 +175,7 @@ fn measure(swarm: &Swarm, honest: BTreeMap<u32, Host>, others: BTreeMap<u32, Hos
         is_ready.recv().unwrap();
         let _end = End(&end);
         let arguments = format!(
-            "-q -p smtp,imap,imaps,https -r {RATE} -c {COOLDOWN} --greeting-timeout {GREETING} --reply-timeout {REPLY} \
+            "-q -p smtp,imaps,pop3,irc,https -r {RATE} -c {COOLDOWN} --greeting-timeout {GREETING} --reply-timeout {REPLY} \
              --tls-timeout {TLS} --total-timeout {TOTAL} --max-connections 4096 -s 61000-61999 {TARGETS}"
         );
         println!("{}", place.scan(&census, &arguments));
@@ -193,7 +199,7 @@ fn ways(swarm: &Swarm, hosts: &BTreeMap<u32, Host>) -> BTreeSet<String> {
 fn the_same_hosts_give_the_same_rows_behind_a_real_link_as_in_the_simulator() {
     let swarm = swarm();
     let (honest, others) = hosts(&swarm);
-    let protocols = Protocol::ALL.len();
+    let protocols = SPOKEN.len();
     assert_eq!(ways(&swarm, &honest).len(), protocols * Manner::ALL.len());
     assert_eq!(ways(&swarm, &others).len(), protocols * (Manner::ALL.len() + Hostile::ALL.len()));
 

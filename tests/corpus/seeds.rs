@@ -14,12 +14,57 @@ pub(super) fn all() -> Vec<Seed> {
     let mut all = frames();
     all.extend(connections());
     all.extend(dialogues());
+    all.extend(streams());
     all.extend(flights());
     all.extend(worlds());
+    all.extend(filters());
+    all.extend(files());
     all
 }
 
+fn filters() -> Vec<Seed> {
+    let texts = [
+        ("default", "success = 1 && repeat = 0"),
+        ("or", "(classification = \"rst\" || icmp_type != 3) && ttl >= 57"),
+        ("fields", "saddr,ttl,timestamp-str"),
+        ("unknown", "sucess = 1 || (saddr < 1"),
+    ];
+    texts.map(|(name, text)| ("filter", name.to_owned(), text.as_bytes().to_vec())).into()
+}
+
 const ACK: u8 = flags::ACK;
+
+/// Files that say what is scanned, behind the number of their reader.
+fn files() -> Vec<Seed> {
+    let mut dump = Vec::new();
+    for (prefix, length) in [([20, 0, 0, 0], 16), ([20, 0, 1, 0], 24), ([10, 0, 0, 0], 8)] {
+        // RFC 6396, section 4.2: a record of TABLE_DUMP, its path 64500 7 or 64500 {7, 8}.
+        let path: &[u8] = if length == 24 { &[2, 1, 251, 244, 1, 2, 0, 7, 0, 8] } else { &[2, 2, 251, 244, 0, 7] };
+        let attributes = [&[0x40, 1, 1, 0, 0x40, 2, u8::try_from(path.len()).unwrap()], path].concat();
+        let body = [
+            &[0, 0, 0, 1],
+            &prefix[..],
+            &[length, 1, 0, 0, 0, 0, 192, 0, 2, 1, 251, 244, 0],
+            &[u8::try_from(attributes.len()).unwrap()],
+            &attributes,
+        ]
+        .concat();
+        dump.extend([&[0x53, 0x7e, 0, 0, 0, 12, 0, 1, 0, 0, 0, u8::try_from(body.len()).unwrap()], &body[..]].concat());
+    }
+    [
+        ("blocklist", b"\0# all\n10.0.0.0/8 # ours\n8.8.8.8\nmx.example/24 x\n10.1.2.3/9\n".to_vec()),
+        ("addresses", b"\x01saddr\n8.8.8.1\n8.8.8.9:993\n8.8.8.10,1143\n8.8.9.0/24\n2001:db8::1\n".to_vec()),
+        (
+            "zgrab2",
+            b"\x018.8.8.9,mx.example,tag,25\n8.8.8.0/24,\"net.example\"\n,mail.example,,143\nmail.example\n".to_vec(),
+        ),
+        ("pyasn", b"\x02; pyasn\n20.0.0.0/16\t7\n20.0.1.0/24 8\n0.0.0.0/0 1\n2001:db8::/32 2\n".to_vec()),
+        ("caida", b"\x0220.0.0.0\t16\t7_8\n20.0.1.0\t24\t9,10_7\n".to_vec()),
+        ("mrt", [&[2], &dump[..]].concat()),
+    ]
+    .map(|(name, bytes)| ("targets", name.to_owned(), bytes))
+    .into()
+}
 
 fn frames() -> Vec<Seed> {
     let tuple = Tuple { remote: frame::ADDRESS, local: 0x0a01_0203, remote_port: frame::PORTS.0, local_port: 25 };
@@ -107,8 +152,28 @@ fn dialogues() -> Vec<Seed> {
     let list = "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na1 OK done\r\n";
     let imap = [
         vec![server("* OK [CAPABILITY IMAP4rev1] hi\r\n"), client("a1 CAPABILITY\r\n"), server(list)],
-        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls, client("a3 CAPABILITY\r\n")],
+        vec![client("a2 STARTTLS\r\n"), server("a2 OK go\r\n"), tls.clone(), client("a3 CAPABILITY\r\n")],
         vec![server("* CAPABILITY IMAP4rev1\r\na3 OK\r\n"), client("a4 LOGOUT\r\n"), server("* BYE\r\na4 OK\r\n")],
+    ]
+    .concat();
+    let capa = "+OK\r\nSTLS\r\nSASL PLAIN LOGIN\r\n..x\r\n.\r\n";
+    let pop3 = [
+        vec![server("+OK hi <1.2@h>\r\n"), client("CAPA\r\n"), server(capa), client("STLS\r\n")],
+        vec![server("+OK go\r\nEXTRA"), tls.clone(), client("CAPA\r\n"), server(capa), client("QUIT\r\n")],
+        vec![server("+OK bye\r\n")],
+    ]
+    .concat();
+    let caps = ":a CAP * LS * :x y\r\nPING :1\r\n:a CAP * LS :tls sasl=PLAIN,EXTERNAL\r\n";
+    let irc = [
+        vec![server(":a NOTICE * :hi\r\n"), client("CAP LS 302\r\n"), server(caps), client("PONG :1\r\n")],
+        vec![client("STARTTLS\r\n"), server(":a 670 * :go\r\nEXTRA"), tls.clone(), client("CAP LS 302\r\n")],
+        vec![server(caps), client("QUIT :x\r\n"), server("ERROR :bye\r\n")],
+    ]
+    .concat();
+    let list = "\"IMPLEMENTATION\" \"x\"\r\n\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK \"hi\"\r\n";
+    let managesieve = [
+        vec![server(list), client("STARTTLS\r\n"), server("OK\r\nEXTRA"), tls.clone(), server(list)],
+        vec![client("LOGOUT\r\n"), server("OK\r\n")],
     ]
     .concat();
     let only_server = |chunks: &[Vec<u8>]| -> Vec<Vec<u8>> {
@@ -131,7 +196,75 @@ fn dialogues() -> Vec<Seed> {
         seed("imap", "inside_tls", 3, &[server("* PREAUTH hi\r\n"), server("* CAPABILITY X AUTH=Y\r\na1 OK\r\n")]),
         seed("imap", "bye", 2, &[server("* BYE full\r\n")]),
         seed("imap", "literal", 0, &[imap[0].clone(), server("* X {5}\r\nabcde y\r\n"), client("a1 LOGIN {3}\r\n")]),
+        seed("pop3", "both_sides", 0, &pop3),
+        seed("pop3", "server", 2, &only_server(&pop3)),
+        seed("pop3", "without_capa", 2, &[pop3[0].clone(), server("-ERR\r\n"), server("-ERR\r\n+OK\r\n")]),
+        seed("pop3", "private", 0, &[pop3[0].clone(), client("AUTH PLAIN\r\n"), server("+ \r\n-ERR\r\n")]),
+        seed("pop3", "inside_tls", 3, &[pop3[0].clone(), server(capa), server("+OK\r\n")]),
+        seed("irc", "both_sides", 0, &irc),
+        seed("irc", "server", 2, &only_server(&irc)),
+        seed("irc", "without_cap", 2, &[server(":a 421 * CAP :x\r\n"), server(":a 451 * :x\r\nERROR :x\r\n")]),
+        seed("irc", "registers", 0, &[client("NICK a\r\n"), irc[0].clone(), server(":a 001 a :x\r\n"), irc[0].clone()]),
+        seed("irc", "inside_tls", 3, &[irc[0].clone(), server(caps), server("ERROR :bye\r\n")]),
+        seed("managesieve", "both_sides", 0, &managesieve),
+        seed("managesieve", "server", 2, &only_server(&managesieve)),
+        seed("managesieve", "refused", 2, &[server("BYE \"full\"\r\n")]),
+        seed(
+            "managesieve",
+            "private",
+            0,
+            &[managesieve[0].clone(), client("AUTHENTICATE \"X\"\r\n"), server("NO\r\n")],
+        ),
         seed("imap", "long", 0, &[server("* OK ["), long, server("\r\n")]),
+    ]
+}
+
+/// Conversations in XMPP, as `lines` decodes them.
+fn streams() -> Vec<Seed> {
+    const SERVER: u8 = 0;
+    const CLIENT: u8 = 1;
+    let said = |side: u8, text: &str| -> Vec<u8> {
+        let parts = text.as_bytes().chunks(100);
+        parts.flat_map(|part| [&[u8::try_from(part.len()).expect("short") << 1 | side], part].concat()).collect()
+    };
+    let head = |from: &str| {
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='http://etherx.jabber.org/streams' {from}='a.example' id='1' xml:lang='en' version='1.0'>"
+        )
+    };
+    let (ours, theirs) = (head("to"), head("from"));
+    let offer = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+        <dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
+    let auth = "<stream:features>\n<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+        <mechanism><![CDATA[SCRAM]]>-SHA-1</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>\
+        <channel-binding type='tls-exporter'/></sasl-channel-binding></stream:features>";
+    let ask = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    let reply = |word: &str| format!("<{word} xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    let error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text \
+        xmlns='urn:ietf:params:xml:ns:xmpp-streams'>who &lt;&#x2e;</text></stream:error></stream:stream>";
+    let bye = "</stream:stream>";
+    let opened = [said(CLIENT, &ours), said(SERVER, &theirs)].concat();
+    let asked = [said(SERVER, offer), said(CLIENT, ask)].concat();
+    let tls = vec![0xff];
+    let secured = [said(SERVER, &reply("proceed")), tls.clone()].concat();
+    let inside = [said(SERVER, auth), said(CLIENT, bye), said(SERVER, bye)].concat();
+    let servers = [&theirs, offer, &reply("proceed")].map(|text| said(SERVER, text)).concat();
+    let seed =
+        |name: &str, mode: u8, parts: &[&[u8]]| ("xmpp", name.to_owned(), [&[mode][..], &parts.concat()].concat());
+    vec![
+        seed("both_sides", 0, &[&opened, &asked, &secured, &opened, &inside]),
+        seed("server", 2, &[&servers, &tls, &said(SERVER, &(theirs.clone() + auth + bye))]),
+        seed("inside_tls", 3, &[&said(SERVER, &(theirs.clone() + "<!-- c -->" + auth + bye))]),
+        seed("injected", 0, &[&opened, &asked, &said(SERVER, &(reply("proceed") + auth)), &tls, &opened]),
+        seed("refused", 0, &[&opened, &asked, &said(SERVER, &(reply("failure") + bye))]),
+        seed("host_unknown", 2, &[&said(SERVER, &(theirs.clone() + error))]),
+        seed("private", 0, &[&opened, &said(CLIENT, "<auth xmlns='urn:x'>AA==</auth>"), &said(SERVER, auth)]),
+        seed("alien", 2, &[&said(SERVER, "HTTP/1.1 400 Bad Request\r\n\r\n")]),
+        seed("doctype", 0, &[&said(SERVER, "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")]),
+        seed("deep", 0, &[&opened, &said(SERVER, &"<a xmlns:b='urn:b'>".repeat(40))]),
+        seed("long", 0, &[&opened, &said(SERVER, "<stream:features><a>"), &[0xfe, b'x', 0x27, 0x0f], &inside]),
+        seed("white_space", 0, &[&opened, &[0xfe, b' ', 0x27, 0x0f], &asked, &secured]),
     ]
 }
 
@@ -140,7 +273,7 @@ fn flights() -> Vec<Seed> {
     let flight = |version| {
         let client = Client::new().expect("a client");
         let mut hello = Vec::new();
-        Session::start(&client, 1, Alpn::Web, &mut hello).expect("a session");
+        Session::start(&client, 1, None, Alpn::Web, &mut hello).expect("a session");
         [&[1][..], &tls::answer(&mut tls::server(version), &hello)].concat()
     };
     [

@@ -1,8 +1,8 @@
 //! Stopped in every way: what was found stays, the interface is left clean.
 
-use super::world::{Lab, errors, query, run, wait_until};
+use super::world::{Lab, STARLING, errors, query, run, wait_until};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 fn parts(census: &Path, table: &str) -> usize {
@@ -11,11 +11,11 @@ fn parts(census: &Path, table: &str) -> usize {
     names.filter(|name| name.ends_with(".parquet") && !name.ends_with("-schema.parquet")).count()
 }
 
-fn state(census: &Path) -> serde_json::Value {
+pub(crate) fn state(census: &Path) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     // `ip netns exec` replaces itself by the program, so the child is the scanner.
     run("kill", &format!("-{name} {}", child.id()));
 }
@@ -88,4 +88,54 @@ fn a_second_interrupt_ends_at_once_and_still_writes() {
     assert_eq!(scan.status.code(), Some(3), "{}", errors(&scan));
     assert!(begun.elapsed() < Duration::from_secs(60));
     assert_eq!(query(&census, "SELECT count(*) AS n FROM handshakes")[0]["n"], 2);
+}
+
+#[test]
+fn killed_again_and_again_and_resumed_it_finds_what_independent_clients_see() {
+    let lab = Lab::up();
+    let census = lab.folder.path().join("census");
+    let arguments = "-q -p smtp,imap,imaps,https -r 1500 -c 1 --part-age 1 -e 5 198.18.0.0/20";
+    let resume = |more: &str| {
+        let mut command = lab.command(STARLING);
+        command.args(["scan", "-q"]).args(more.split_whitespace()).arg("--resume").arg(&census);
+        command.stderr(Stdio::piped());
+        command
+    };
+    let mut scan = lab.spawn_scan(&census, arguments);
+    // A checkpoint is noted after five seconds, and durable a second later.
+    for pause in [7_500, 900, 2_200] {
+        wait_until("the scan has begun", || lab.attached().contains(&lab.interface));
+        std::thread::sleep(Duration::from_millis(pause));
+        signal(&scan, "KILL");
+        assert!(!scan.wait().unwrap().success());
+        wait_until("the kernel has taken the program off", || !lab.attached().contains(&lab.interface));
+        assert_eq!(state(&census)["state"], "running");
+        scan = resume("").spawn().unwrap();
+    }
+    // Another run of the same dataset is refused as long as this one lives.
+    wait_until("the scan has begun", || lab.attached().contains(&lab.interface));
+    std::thread::sleep(Duration::from_millis(700));
+    let second = resume("").output().unwrap();
+    assert!(errors(&second).contains("is being written to by another run"), "{}", errors(&second));
+    signal(&scan, "INT");
+    let scan = scan.wait_with_output().unwrap();
+    assert_eq!(scan.status.code(), Some(3), "{}", errors(&scan));
+    let stopped = state(&census);
+    assert_eq!(
+        (&stopped["state"], &stopped["left"]["again"]),
+        (&"stopped".into(), &0.into()),
+        "all that was open is over"
+    );
+
+    let last = resume("-r 9000").output().unwrap();
+    assert_eq!(last.status.code(), Some(0), "{}", errors(&last));
+    let manifest = state(&census);
+    assert!(manifest["earlier"][0]["left"]["positions"].as_u64().unwrap() < 13_000, "the first kill lost little");
+    assert_eq!((&manifest["state"], manifest["earlier"].as_array().unwrap().len()), (&"complete".into(), 4));
+    assert_eq!(manifest["begun"]["positions"], stopped["left"]["positions"]);
+    let proof = lab.command(STARLING).arg("check").arg(&census).output().unwrap();
+    assert!(proof.status.success(), "{}", String::from_utf8_lossy(&proof.stdout));
+    let facts = lab.ask_the_oracle();
+    let (said, equal) = lab.compare(&facts, &census);
+    assert!(equal && said.contains("15 of 15 servers found, all facts equal"), "{said}");
 }

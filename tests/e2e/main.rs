@@ -5,7 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod kill;
+mod reload;
 mod servers;
+mod study;
+mod targets;
 mod tarpit;
 mod usage;
 mod world;
+mod zmap;

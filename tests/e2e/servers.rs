@@ -115,7 +115,10 @@ fn powers_are_given_up_before_anything_is_heard() {
     assert_eq!(scan.wait().unwrap().code(), Some(0));
     let manifest = std::fs::read_to_string(census.join("run.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    assert_eq!(manifest["privileges"], serde_json::json!({"capabilities": [], "other_files": "denied"}));
+    assert_eq!(
+        manifest["privileges"],
+        serde_json::json!({"capabilities": [], "other_files": "denied", "readable": []})
+    );
     assert_eq!(manifest["xdp"]["up_syn_ack"], 2, "the program's counters are read without privileges");
 }
 

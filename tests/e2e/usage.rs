@@ -93,6 +93,56 @@ fn a_foreign_program_and_another_run_are_left_alone() {
 }
 
 #[test]
+fn lanes_and_ways_that_the_interface_has_not_are_refused() {
+    let pair = Pair::new();
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("census");
+    let refused = |arguments: &str, cause| assert_refused(&scan(&pair, &census, arguments), 1, cause);
+    refused(
+        "--lanes 2 198.18.0.1",
+        "2 lanes want 2 receive queues, near0 has 1. Next step: ethtool -L near0 combined 2",
+    );
+    refused("-T 0 198.18.0.1", "--lanes 0: at least one is wanted");
+    refused("--tx zerocopy 198.18.0.1", "no zero copy");
+    refused("--tx live 198.18.0.1", "near0 sends no live frames: its driver does not take redirected frames");
+    assert!(!census.exists());
+    assert!(!pair.ip("link show").contains("xdp"));
+}
+
+/// Live frames where the far end takes them, and only if asked for; the way and the reason are told.
+#[test]
+fn the_way_chosen_and_why_stand_in_the_first_line_the_summary_and_the_manifest() {
+    let pair = Pair::new();
+    super::world::run("ip", &format!("netns exec {} ethtool -K far0 gro on", pair.far));
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, way, reason) in [
+        ("-r 0", "copy", "the driver has no zero copy; live frames only if asked for by --tx live"),
+        ("-r 0 --tx copy", "copy", "asked for"),
+        ("-r 0 --tx live", "live", "asked for"),
+    ] {
+        let census = folder.path().join(arguments.replace(' ', "_"));
+        let output = within(&pair.near, STARLING)
+            .args(["scan", "-p", "smtp", "-c", "0.1", "-o"])
+            .arg(&census)
+            .args(arguments.split_whitespace())
+            .arg("198.18.0.0/24")
+            .output()
+            .unwrap();
+        let text = errors(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        let told = format!("by {way} ({reason})");
+        assert_eq!(text.matches(&told).count(), 2, "{told:?} is not twice in: {text}");
+        let manifest: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap();
+        assert_eq!((&manifest["link"]["tx"], &manifest["link"]["tx_reason"]), (&way.into(), &reason.into()));
+        let live =
+            manifest["sockets"]["live_sent"].as_u64().unwrap() + manifest["sockets"]["live_refused"].as_u64().unwrap();
+        assert_eq!(live, if way == "live" { 256 } else { 0 });
+        assert_eq!(manifest["ledger"]["probes"], 256);
+    }
+}
+
+#[test]
 fn output_that_cannot_be_written_is_refused() {
     let pair = Pair::new();
     let folder = tempfile::tempdir().unwrap();

@@ -58,10 +58,20 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// Postfix, Dovecot and nginx on four ports.
     pub(crate) fn up() -> Self {
+        Self::of_set("small")
+    }
+
+    /// All servers, on all fourteen ports.
+    pub(crate) fn study() -> Self {
+        Self::of_set("study")
+    }
+
+    fn of_set(set: &str) -> Self {
         // The servers' own users must be able to reach their files.
         let folder = tempfile::Builder::new().prefix("st-lab.").tempdir_in("/tmp").unwrap();
-        let output = Command::new(script("lab")).arg("up").arg(folder.path()).output().unwrap();
+        let output = Command::new(script("lab")).arg("up").arg(folder.path()).arg(set).output().unwrap();
         assert!(output.status.success(), "scripts/lab up: {}", errors(&output));
         let env = std::fs::read_to_string(folder.path().join("env")).unwrap();
         let get = |name: &str| {
@@ -86,8 +96,13 @@ impl Lab {
 
     /// What independent clients see, written to a file.
     pub(crate) fn ask_the_oracle(&self) -> PathBuf {
-        let facts = self.folder.path().join("facts.json");
-        let output = self.command(script("lab-oracle").to_str().unwrap()).arg(self.folder.path()).output().unwrap();
+        self.ask_the_oracle_of(self.folder.path(), None)
+    }
+
+    /// The same of the servers listed in `folder`, each asked for by `name`.
+    pub(crate) fn ask_the_oracle_of(&self, folder: &Path, name: Option<&str>) -> PathBuf {
+        let facts = folder.join("facts.json");
+        let output = self.command(script("lab-oracle").to_str().unwrap()).arg(folder).args(name).output().unwrap();
         assert!(output.status.success(), "scripts/lab-oracle: {}", errors(&output));
         std::fs::write(&facts, output.stdout).unwrap();
         facts

@@ -6,6 +6,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of the tests' own making")]
 
 mod frames;
+mod paths;
 mod world;
 
 use frames::{ACK, SYN_ACK, config, numbered, segment};

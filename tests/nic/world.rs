@@ -62,6 +62,11 @@ impl World {
         world
     }
 
+    /// Has the far end take redirected frames and frames sent by XDP, as a NIC would.
+    pub(crate) fn take_redirected(&self) {
+        run("ip", &["netns", "exec", &self.far, "ethtool", "-K", FAR, "gro", "on"]);
+    }
+
     /// `ip` within the near namespace.
     pub(crate) fn ip(&self, arguments: &str) -> String {
         run("ip", &words(&format!("-n {} {arguments}", self.near)))

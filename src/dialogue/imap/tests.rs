@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, call, feed, greet, noise, on,
+    pieces, play_whole,
 };
-use super::super::{Capabilities, Upgrade};
+use super::super::{Capabilities, Identity, Upgrade};
 use super::*;
 
 fn clear(script: &[Turn]) -> Played {
@@ -20,11 +21,11 @@ fn listed(list: &str, auth: &str) -> Capabilities {
 }
 
 fn greeted(greeting: &str) -> Findings {
-    Findings { greeting: Some(greeting.to_owned()), ..Findings::default() }
+    Findings { greeting: Some(greeting.into()), ..Findings::default() }
 }
 
 fn upgraded(reply: &str) -> Upgrade {
-    Upgrade { offered: Some(true), sent: true, reply: Some(reply.to_owned()), accepted: Some(true), injected: 0 }
+    Upgrade { offered: Some(true), sent: true, reply: Some(reply.into()), accepted: Some(true), ..Upgrade::default() }
 }
 
 fn not_offered() -> Upgrade {
@@ -192,12 +193,18 @@ fn lists_that_nobody_asked_for() {
 }
 
 #[test]
-fn query_refused_without_any_list() {
-    let script = [greet("* OK hi\r\n"), on("a1 CAPABILITY", "a1 NO not now\r\n"), on("a2 LOGOUT", "a2 OK bye\r\n")];
+fn a_server_that_cannot_be_asked_is_asked_for_the_upgrade() {
+    let script = [
+        greet("* OK hi\r\n"),
+        on("a1 CAPABILITY", "a1 NO not now\r\n"),
+        on("a2 STARTTLS", "a2 BAD what\r\n"),
+        on("a3 LOGOUT", "a3 OK bye\r\n"),
+    ];
     let played = clear(&script);
     let before = Capabilities { asked: true, ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, ..greeted("* OK hi") });
-    assert_eq!(played.said, ["a1 CAPABILITY", "a2 LOGOUT", "<close>"]);
+    let upgrade = Upgrade { offered: None, accepted: Some(false), ..upgraded("a2 BAD what") };
+    assert_eq!(played.findings, Findings { before, upgrade, ..greeted("* OK hi") });
+    assert_eq!(played.said, ["a1 CAPABILITY", "a2 STARTTLS", "a3 LOGOUT", "<close>"]);
 }
 
 #[test]
@@ -236,12 +243,22 @@ fn imaps_is_inside_tls_from_the_start() {
 #[test]
 fn refusals_by_bye() {
     let played = clear(&[greet("* BYE Too many connections\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("* BYE Too many connections") });
+    assert_eq!(
+        played.findings,
+        Findings {
+            refused: true,
+            refusal: Some("* BYE Too many connections".into()),
+            ..greeted("* BYE Too many connections")
+        }
+    );
     assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
 
     let played = clear(&[greet("* OK hi\r\n"), on("a1 CAPABILITY", "* BYE going down\r\n")]);
     let before = Capabilities { asked: true, ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, refused: true, ..greeted("* OK hi") });
+    assert_eq!(
+        played.findings,
+        Findings { before, refused: true, refusal: Some("* BYE going down".into()), ..greeted("* OK hi") }
+    );
     assert_eq!(played.said, ["a1 CAPABILITY", "<close>"]);
 }
 
@@ -263,7 +280,7 @@ fn bytes_after_the_go_ahead_are_injected() {
 fn what_is_not_imap() {
     for alien in ["220 mail ESMTP\r\n", "+OK POP3\r\n", "SSH-2.0-x\r\n", "* Hello\r\n", "* NO way\r\n", "*\r\n"] {
         let played = clear(&[greet(alien)]);
-        let violation = Some(alien.trim_end().to_owned());
+        let violation = Some(alien.trim_end().into());
         assert_eq!(played.findings, Findings { violation, ..Findings::default() });
         assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
     }
@@ -364,7 +381,29 @@ fn a_last_line_without_its_end() {
     observer.closed(Direction::Client);
     observer.closed(Direction::Server);
     assert_eq!(observer.expect(), Expect::End);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("* BYE no") });
+    assert_eq!(
+        observer.findings(),
+        &Findings { refused: true, refusal: Some("* BYE no".into()), ..greeted("* BYE no") }
+    );
+}
+
+#[test]
+fn the_contact_is_told_once_where_the_server_offers_id() {
+    let identity = Identity { ehlo: String::new(), contact: Some("https://scan.example/\"\r\n\\ü".to_owned()) };
+    let call = Call { identity: &identity, ..call() };
+    let mut said = Vec::new();
+    let mut observer = Imap::new(Start::Clear);
+    let replies = ["* OK hi\r\n", "* CAPABILITY IMAP4rev1 id\r\na1 OK\r\n", "* ID {3}\r\nx y\r\na2 BAD x\r\n"];
+    for reply in replies {
+        observer.bytes(Direction::Server, reply.as_bytes());
+        while let Next::Say(line) = ImapSpeaker.next(&observer, &call) {
+            observer.bytes(Direction::Client, &line);
+            said.push(String::from_utf8(line).expect("ASCII"));
+        }
+    }
+    let id = "a2 ID (\"support-url\" \"https://scan.example/\")\r\n";
+    assert_eq!(said, ["a1 CAPABILITY\r\n", id, "a3 LOGOUT\r\n"]);
+    assert!(!format!("{observer:?}").contains("scan.example"));
 }
 
 /// A conversation of others, in order of time.
@@ -502,6 +541,14 @@ static PHRASES: &[&[u8]] = &[
     b"1}\r\n",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line.split(' ').nth(1) {
+        Some("CAPABILITY") => Ask::List,
+        Some("STARTTLS") => Ask::Upgrade,
+        _ => Ask::Goodbye,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -523,5 +570,6 @@ proptest! {
         let (findings, expect) = feed(Imap::new(start), &ImapSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
         prop_assert_eq!(feed(Imap::new(start), &ImapSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Imap::new(start), &ImapSpeaker, &chunks, ask);
     }
 }

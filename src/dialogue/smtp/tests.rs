@@ -1,19 +1,16 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    Played, Turn, assert_bounded, assert_same_at_any_split, feed, greet, noise, on, pieces, play_whole,
+    Ask, Played, Turn, assert_bounded, assert_same_at_any_split, assert_speaks_in_turn, feed, greet, noise, on, pieces,
+    play_whole,
 };
 use super::super::{Capabilities, Upgrade};
 use super::*;
 
 const EHLO: &str = "EHLO probe.example.net";
 
-fn speaker() -> SmtpSpeaker {
-    SmtpSpeaker { identity: Identity { ehlo: "probe.example.net".to_owned() } }
-}
-
 fn clear(script: &[Turn]) -> Played {
-    play_whole(Smtp::new(Start::Clear), &speaker(), script)
+    play_whole(Smtp::new(Start::Clear), &SmtpSpeaker, script)
 }
 
 fn strings(items: &[&str]) -> Vec<String> {
@@ -31,11 +28,15 @@ fn listed(list: &[&str], auth: &[&str]) -> Capabilities {
 }
 
 fn greeted(greeting: &str, code: u16) -> Findings {
-    Findings { greeting: Some(greeting.to_owned()), greeting_code: Some(code), ..Findings::default() }
+    Findings { greeting: Some(greeting.into()), greeting_code: Some(code), ..Findings::default() }
+}
+
+fn turned_away(greeting: &str, code: u16, last: &str) -> Findings {
+    Findings { refused: true, refusal: Some(last.into()), ..greeted(greeting, code) }
 }
 
 fn upgraded(reply: &str) -> Upgrade {
-    Upgrade { offered: Some(true), sent: true, reply: Some(reply.to_owned()), accepted: Some(true), injected: 0 }
+    Upgrade { offered: Some(true), sent: true, reply: Some(reply.into()), accepted: Some(true), ..Upgrade::default() }
 }
 
 fn postfix() -> Vec<Turn> {
@@ -168,6 +169,7 @@ fn shutdown_in_reply_to_starttls() {
     let played = clear(&script);
     assert_eq!(played.findings.upgrade, Upgrade { accepted: Some(false), ..upgraded("421 4.3.2 shutting down") });
     assert!(played.findings.refused);
+    assert_eq!(played.findings.refusal.as_deref(), Some("421 4.3.2 shutting down"));
     assert_eq!(played.said, [EHLO, "STARTTLS", "<close>"]);
 }
 
@@ -259,7 +261,7 @@ fn smtps_is_inside_tls_from_the_start() {
     let mut observer = Smtp::new(Start::InsideTls);
     observer.tls_started();
     assert_eq!(observer.expect(), Expect::Greeting);
-    let played = play_whole(observer, &speaker(), &script);
+    let played = play_whole(observer, &SmtpSpeaker, &script);
     assert_eq!(
         played.findings,
         Findings {
@@ -273,11 +275,11 @@ fn smtps_is_inside_tls_from_the_start() {
 #[test]
 fn greetings_that_refuse() {
     let played = clear(&[greet("421 4.7.0 Too many connections\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("421 4.7.0 Too many connections", 421) });
+    assert_eq!(played.findings, turned_away("421 4.7.0 Too many connections", 421, "421 4.7.0 Too many connections"));
     assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
 
     let played = clear(&[greet("554-No\r\n554 SMTP service here\r\n"), on("QUIT", "221 Bye\r\n")]);
-    assert_eq!(played.findings, Findings { refused: true, ..greeted("554-No\n554 SMTP service here", 554) });
+    assert_eq!(played.findings, turned_away("554-No\n554 SMTP service here", 554, "554 SMTP service here"));
     assert_eq!((played.said, played.expect), (strings(&["QUIT", "<close>"]), Expect::End));
 }
 
@@ -285,7 +287,8 @@ fn greetings_that_refuse() {
 fn ehlo_refused() {
     let played = clear(&[greet("220 a\r\n"), on(EHLO, "502 Command not implemented\r\n"), on("QUIT", "221 a\r\n")]);
     let before = Capabilities { asked: true, code: Some(502), ..Capabilities::default() };
-    assert_eq!(played.findings, Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(played.findings, Findings { before, upgrade, ..greeted("220 a", 220) });
     assert_eq!(played.said, [EHLO, "QUIT", "<close>"]);
 }
 
@@ -356,7 +359,7 @@ fn lenient_replies() {
 fn what_is_not_smtp_ends_at_its_first_byte() {
     for alien in ["SSH-2.0-OpenSSH_9.2p1\r\n", "HTTP/1.1 400 Bad Request\r\n", "* OK IMAP\r\n", "+OK POP\r\n"] {
         let played = clear(&[greet(alien)]);
-        let violation = Some(alien.trim_end().to_owned());
+        let violation = Some(alien.trim_end().into());
         assert_eq!(played.findings, Findings { violation, ..Findings::default() });
         assert_eq!((played.said, played.expect), (strings(&["<close>"]), Expect::End));
     }
@@ -364,7 +367,7 @@ fn what_is_not_smtp_ends_at_its_first_byte() {
     observer.bytes(Direction::Server, b"J");
     assert_eq!(observer.expect(), Expect::End);
     observer.bytes(Direction::Server, b"\0\0\x0a5.7.1\0");
-    let violation = Some("J\u{fffd}\u{fffd}".to_owned());
+    let violation = Some("J\u{fffd}\u{fffd}".into());
     assert_eq!(observer.into_findings(), Findings { violation, ..Findings::default() });
 }
 
@@ -372,7 +375,7 @@ fn what_is_not_smtp_ends_at_its_first_byte() {
 fn a_first_line_that_only_begins_like_a_code() {
     for line in ["2200 hello", "22 hello", "5.7.1 go away", "250hello"] {
         let played = clear(&[greet(format!("{line}\r\n"))]);
-        assert_eq!(played.findings, Findings { violation: Some(line.to_owned()), ..Findings::default() });
+        assert_eq!(played.findings, Findings { violation: Some(line.into()), ..Findings::default() });
         assert_eq!(played.expect, Expect::End);
     }
 }
@@ -389,9 +392,9 @@ fn a_later_line_without_a_code_is_noted_and_skipped() {
 #[test]
 fn an_alien_without_line_ends_is_bounded() {
     let played = clear(&[greet([0xff; 5_000])]);
-    assert_eq!(played.findings.violation, Some("\u{fffd}".repeat(limits::VIOLATION)));
+    assert_eq!(played.findings.violation, Some("\u{fffd}".repeat(limits::VIOLATION).into()));
     assert!(played.findings.truncated);
-    assert_same_at_any_split(|| Smtp::new(Start::Clear), &speaker(), &[greet([0xff; 5_000])], &[1, 7, 511, 3]);
+    assert_same_at_any_split(|| Smtp::new(Start::Clear), &SmtpSpeaker, &[greet([0xff; 5_000])], &[1, 7, 511, 3]);
 }
 
 #[test]
@@ -439,9 +442,9 @@ fn a_last_line_without_its_end() {
     assert_eq!(observer.expect(), Expect::Greeting);
     observer.closed(Direction::Server);
     assert_eq!(observer.expect(), Expect::Command);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("554 no service for you", 554) });
+    assert_eq!(observer.findings(), &turned_away("554 no service for you", 554, "554 no service for you"));
     observer.closed(Direction::Server);
-    assert_eq!(observer.findings(), &Findings { refused: true, ..greeted("554 no service for you", 554) });
+    assert_eq!(observer.findings(), &turned_away("554 no service for you", 554, "554 no service for you"));
 }
 
 /// A conversation of others, in order of time.
@@ -487,7 +490,8 @@ fn overheard_fallback_to_helo() {
     ]);
     assert_eq!(observer.expect(), Expect::Goodbye);
     let before = Capabilities { asked: true, code: Some(500), ..Capabilities::default() };
-    assert_eq!(observer.findings(), &Findings { before, ..greeted("220 a", 220) });
+    let upgrade = Upgrade { offered: Some(false), ..Upgrade::default() };
+    assert_eq!(observer.findings(), &Findings { before, upgrade, ..greeted("220 a", 220) });
 }
 
 #[test]
@@ -632,6 +636,14 @@ static PHRASES: &[&[u8]] = &[
     b"0 ",
 ];
 
+fn ask(line: &str) -> Option<Ask> {
+    Some(match line {
+        "STARTTLS" => Ask::Upgrade,
+        "QUIT" => Ask::Goodbye,
+        _ => Ask::List,
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_goes_the_same_way(pieces in pieces()) {
@@ -641,16 +653,17 @@ proptest! {
         let alien = vec![greet("SSH-2.0-x\r\nmore\r\n")];
         let garbled = vec![greet("\n220-a\r\nb\r\r\n220 c\n"), on(EHLO, b"250-\xc3\xbc\xff\r\n250 \x1b[2J\0\r\n")];
         for script in [postfix(), exim(), exchange(), injected, unhyphened, alien, garbled] {
-            assert_same_at_any_split(|| Smtp::new(Start::Clear), &speaker(), &script, &pieces);
-            assert_same_at_any_split(|| Smtp::new(Start::InsideTls), &speaker(), &script, &pieces);
+            assert_same_at_any_split(|| Smtp::new(Start::Clear), &SmtpSpeaker, &script, &pieces);
+            assert_same_at_any_split(|| Smtp::new(Start::InsideTls), &SmtpSpeaker, &script, &pieces);
         }
     }
 
     #[test]
     fn noise_is_survived_at_any_split(chunks in noise(PHRASES), piece in 1usize..50, direct: bool) {
         let start = if direct { Start::InsideTls } else { Start::Clear };
-        let (findings, expect) = feed(Smtp::new(start), &speaker(), &chunks, usize::MAX);
+        let (findings, expect) = feed(Smtp::new(start), &SmtpSpeaker, &chunks, usize::MAX);
         assert_bounded(&findings);
-        prop_assert_eq!(feed(Smtp::new(start), &speaker(), &chunks, piece), (findings, expect));
+        prop_assert_eq!(feed(Smtp::new(start), &SmtpSpeaker, &chunks, piece), (findings, expect));
+        assert_speaks_in_turn(Smtp::new(start), &SmtpSpeaker, &chunks, ask);
     }
 }

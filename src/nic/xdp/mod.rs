@@ -8,13 +8,19 @@
 //! Everything concerns the network namespace of the calling thread. Needs Linux 5.9; root, or CAP_NET_ADMIN,
 //! CAP_NET_RAW and CAP_BPF.
 
+mod live;
 mod options;
 mod program;
+mod queues;
+mod ring;
 mod socket;
 mod sys;
+mod throttle;
 
+pub use live::{Constant, Live};
 pub use options::{Bind, SocketOptions};
 pub use program::{Mode, Program, VerdictCounts};
+pub use queues::Queues;
 pub use socket::{BoundMode, Socket};
 
 use super::netlink::AttachedProgram;
@@ -129,6 +135,14 @@ pub enum Error {
         interface: String,
         /// The queue.
         queue: u32,
+    },
+    /// Probes cannot be sent as live frames here.
+    #[error("{interface} sends no live frames: {reason}; use the option `--tx copy`")]
+    NoLive {
+        /// The interface.
+        interface: String,
+        /// What is in the way.
+        reason: String,
     },
     /// A system call failed in a way that has no better name.
     #[error("{what} failed: {source}; `starling doctor` checks what is needed")]

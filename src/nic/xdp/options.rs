@@ -32,6 +32,9 @@ pub struct SocketOptions {
     pub rx_ring: u32,
     /// Frames that one wake-up sends in copy mode, where the kernel lets one choose (Linux 6.18 does).
     pub send_budget: u32,
+    /// Microseconds for which a wake-up polls the driver, interrupts being put off meanwhile; `None` for interrupts
+    /// alone.
+    pub busy_poll: Option<u32>,
 }
 
 impl Default for SocketOptions {
@@ -44,6 +47,7 @@ impl Default for SocketOptions {
             tx_ring: 2048,
             rx_ring: 2048,
             send_budget: 256,
+            busy_poll: None,
         }
     }
 }

@@ -132,11 +132,11 @@ fn program_of(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
     program.try_into().map_err(|error: ProgramError| load_error(error.into()))
 }
 
-fn missing(name: &str) -> Error {
+pub(super) fn missing(name: &str) -> Error {
     Error::Load { reason: format!("the object has no `{name}`") }
 }
 
-fn load_error(error: EbpfError) -> Error {
+pub(super) fn load_error(error: EbpfError) -> Error {
     match errno(&error) {
         Some(libc::EPERM | libc::EACCES) if !mentions_verifier(&error) => {
             Error::NotPermitted { what: "loading the XDP program" }
@@ -167,7 +167,7 @@ fn attach_error(interface: &str, mode: Mode, error: ProgramError) -> Error {
 }
 
 /// The errno at the bottom of a chain of errors.
-fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
         let code = match error.downcast_ref::<ProgramError>() {
@@ -186,7 +186,7 @@ fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
 
 /// An error and its causes without line breaks and bounded: verifier logs run to thousands of lines, and the
 /// cause stands in the last ones.
-fn one_line(error: &dyn std::error::Error) -> String {
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

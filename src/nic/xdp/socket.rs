@@ -56,6 +56,7 @@ pub struct Socket {
     tx_frames: usize,
     tx_ring: u32,
     mode: BoundMode,
+    busy_poll: bool,
     counters: NicCounters,
 }
 
@@ -73,6 +74,7 @@ impl Socket {
         let (umem, frames) = frame_memory(umem_config, &options)?;
         let (tx, rx, mut fill, completion) = bind(socket_config, &umem, interface, queue, options.bind)?;
         configure_budget(&tx, &options)?;
+        configure_polling(&tx, &options)?;
         let zero_copy = sys::is_zero_copy(tx.fd())
             .map_err(|source| Error::System { what: "asking an AF_XDP socket for its mode", source })?;
 
@@ -94,6 +96,7 @@ impl Socket {
             tx_frames,
             tx_ring: options.tx_ring,
             mode: if zero_copy { BoundMode::ZeroCopy } else { BoundMode::Copy },
+            busy_poll: options.busy_poll.is_some(),
             counters: NicCounters::default(),
         })
     }
@@ -225,7 +228,7 @@ impl FrameIo for Socket {
     fn kick(&mut self) -> io::Result<()> {
         self.wake_transmit()?;
         self.reap();
-        if self.fill.needs_wakeup() {
+        if self.busy_poll || self.fill.needs_wakeup() {
             match sys::wake_receive(self.as_raw_fd()) {
                 Err(error) if !heals(&error) => return Err(down(error)),
                 _ => {}
@@ -328,6 +331,12 @@ fn configure_budget(tx: &TxQueue, options: &SocketOptions) -> Result<(), Error> 
         }
         _ => Ok(()),
     }
+}
+
+fn configure_polling(tx: &TxQueue, options: &SocketOptions) -> Result<(), Error> {
+    let Some(micros) = options.busy_poll else { return Ok(()) };
+    sys::prefer_busy_poll(tx.fd(), micros)
+        .map_err(|source| Error::System { what: "having an AF_XDP socket poll its driver (--busy-poll)", source })
 }
 
 /// The system's error behind one of xsk-rs.

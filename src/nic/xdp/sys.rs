@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 
 /// `XDP_MAX_TX_SKB_BUDGET` of <linux/if_xdp.h>, newer than libc's list.
 const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
+/// Frames that the kernel takes from a driver at a time when it polls it, as in Documentation/networking/af_xdp.rst.
+const POLL_BUDGET: u32 = 64;
 
 /// Whether the kernel bound the socket in zero-copy mode.
 pub(super) fn is_zero_copy(socket: &impl AsRawFd) -> io::Result<bool> {
@@ -26,19 +28,28 @@ pub(super) fn is_zero_copy(socket: &impl AsRawFd) -> io::Result<bool> {
     Ok(options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
 }
 
-/// How many frames one wake-up sends in copy mode. `ENOPROTOOPT` from kernels (Linux 6.18 is not one) that know only 32.
-pub(super) fn set_send_budget(socket: &impl AsRawFd, frames: u32) -> io::Result<()> {
-    // SAFETY: `frames` is live for the call and four bytes long, as said.
+/// Has system calls on the socket poll its driver for so many microseconds, at most [`POLL_BUDGET`] frames at a time, and
+/// the driver's interrupts put off while that goes on.
+pub(super) fn prefer_busy_poll(socket: &impl AsRawFd, micros: u32) -> io::Result<()> {
+    for (option, value) in
+        [(libc::SO_PREFER_BUSY_POLL, 1), (libc::SO_BUSY_POLL, micros), (libc::SO_BUSY_POLL_BUDGET, POLL_BUDGET)]
+    {
+        set_option(socket, libc::SOL_SOCKET, option, value)?;
+    }
+    Ok(())
+}
+
+fn set_option(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: u32) -> io::Result<()> {
+    // SAFETY: `value` is live for the call and four bytes long, as said.
     let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_XDP,
-            XDP_MAX_TX_SKB_BUDGET,
-            std::ptr::from_ref(&frames).cast(),
-            length_of(&frames),
-        )
+        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(&value).cast(), length_of(&value))
     };
     check(result)
+}
+
+/// How many frames one wake-up sends in copy mode. `ENOPROTOOPT` from kernels (Linux 6.18 is not one) that know only 32.
+pub(super) fn set_send_budget(socket: &impl AsRawFd, frames: u32) -> io::Result<()> {
+    set_option(socket, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, frames)
 }
 
 /// Has the kernel work on the transmit ring.

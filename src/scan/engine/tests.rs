@@ -1,5 +1,6 @@
 //! The engine against a small world of scripted hosts.
 
+mod kinds;
 mod world;
 
 use super::*;
@@ -29,7 +30,10 @@ fn every_target_is_probed_once_at_the_rate_and_a_conversation_becomes_a_row() {
     assert_eq!((row.bytes_in, row.bytes_out, row.retransmits), (22 + 53 + 9, 18 + 6, 0));
 
     let Fact::Host(found) = &world.facts[0] else { panic!("the host comes first") };
-    assert_eq!((found.ip, found.port, found.ttl, found.window, found.mss), (NET + 77, 25, 64, 9_000, Some(1_000)));
+    assert_eq!(
+        (found.ip, found.port, found.ttl, found.window, found.mss),
+        (NET + 77, 25, 64, Some(9_000), Some(1_000))
+    );
     let ledger = world.engine.ledger();
     assert_eq!((ledger.probes, ledger.answers, ledger.opened, ledger.ended), (500, 1, 1, 1));
     assert_eq!(world.engine.outcomes().of(crate::session::Outcome::NoStarttls), 1);
@@ -61,7 +65,7 @@ fn foreign_late_and_repeated_segments_are_told_apart() {
     world.engine.handle_frame(now, &corrupt);
 
     // The host that was talked to repeats its SYN-ACK and its data long after the end.
-    let facts = world.engine.facts_of(Target { address: NET + 1, port: 25 });
+    let facts = world.engine.facts_of(Target { address: NET + 1, port: 25 }, 0);
     let known = Segment { destination: NET + 1, source_port: facts.source_port, ..to };
     let again = host_says(&known, ISS, facts.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
     world.engine.handle_frame(now, &again);
@@ -120,9 +124,101 @@ fn a_stop_finishes_what_is_open_and_an_interrupt_ends_it() {
     assert_eq!((world.rows()[0].outcome, world.resets), ("interrupted", 1));
 }
 
+/// What is left at a checkpoint, walked by a second engine.
+fn resumed(config: Config, left: Left, scripts: &[(u32, Script)]) -> World {
+    // Another process: nothing is known of who was talked to, or answered.
+    let config = Config { left, key: Key([3, 4]), claims: Arc::default(), answered: Arc::default(), ..config };
+    let mut world = World::new(config, scripts);
+    world.run();
+    world
+}
+
 #[test]
-fn a_budget_of_targets_is_kept() {
-    let mut world = World::new(Config { targets_max: 13, ..config(100, None) }, &[]);
+fn an_engine_stopped_in_mid_sweep_and_its_successor_probe_each_target_once() {
+    let all = config(500, Some(1_000.0));
+    let mut first = World::new(all.clone(), &[(77, plain_smtp), (400, plain_smtp)]);
+    while first.engine.ledger().probes < 200 {
+        first.step();
+    }
+    let now = first.instant();
+    first.engine.stop(now);
+    first.run();
+    let now = first.instant();
+    let left = first.engine.checkpoint(now).left;
+    assert_eq!((left.again.len(), first.engine.unsettled()), (0, 0), "everything came to its end");
+    let second = resumed(all, left, &[(77, plain_smtp), (400, plain_smtp)]);
+    let both: Vec<_> = first.probed.keys().chain(second.probed.keys()).collect();
+    let ledgers = [first.engine.ledger(), second.engine.ledger()];
+    assert_eq!((both.len(), both.iter().collect::<std::collections::BTreeSet<_>>().len()), (500, 500));
+    assert_eq!(ledgers.map(|ledger| ledger.walked).iter().sum::<u64>(), 500);
+    assert_eq!(first.rows().len() + second.rows().len(), 2);
+}
+
+#[test]
+fn what_was_open_at_an_interrupt_is_left_and_asked_again_first() {
+    let all = Config { connections_max: 64, ..config(100, None) };
+    let hosts: Vec<(u32, Script)> = (0..5).map(|host| (host, silent as Script)).collect();
+    let mut first = World::new(all.clone(), &hosts);
+    for _ in 0..50 {
+        first.step();
+    }
+    assert_eq!((first.engine.open(), first.engine.ledger().probes), (5, 100));
+    first.engine.interrupt();
+    first.run();
+    let now = first.instant();
+    let checkpoint = first.engine.checkpoint(now);
+    let mut again = checkpoint.left.again.clone();
+    again.sort_unstable();
+    assert_eq!(again, (0..5).map(|host| (NET + host, 25)).collect::<Vec<_>>());
+    assert_eq!(checkpoint.left.count(), all.permutation.positions(), "within the cooldown nothing is settled");
+    assert_eq!(first.engine.unsettled(), checkpoint.left.count());
+    assert!(checkpoint.account.contains(&("answers", 5)) && checkpoint.account.contains(&("open", 0)));
+
+    let scripts: Vec<(u32, Script)> = (0..5).map(|host| (host, plain_smtp as Script)).collect();
+    let second = resumed(all.clone(), Left { positions: Vec::new(), again }, &scripts);
+    let ledger = second.engine.ledger();
+    assert_eq!((ledger.resumed, ledger.walked, ledger.probes, ledger.ended), (5, 0, 5, 5));
+    assert!(second.rows().iter().all(|row| row.outcome == "no_starttls"));
+}
+
+#[test]
+fn a_running_engine_says_how_far_it_is_and_promises_no_answer_that_is_due() {
+    let all = Config { cooldown: Duration::from_secs(3), ..config(20_000, Some(1_000.0)) };
+    let mut world = World::new(all, &[]);
+    let mut seen = 0;
+    while world.now < 19_000 {
+        world.step();
+        for fact in std::mem::take(&mut world.facts) {
+            let Fact::Checkpoint(checkpoint) = fact else { continue };
+            seen += 1;
+            let walked = 20_000 - checkpoint.left.count().min(20_000);
+            let due = (world.now - 3_000) / 1_000 * 1_000;
+            assert!(walked <= due + 15 && walked + 1_600 >= due, "{walked} settled at {} ms", world.now);
+        }
+    }
+    assert_eq!(seen, 3, "at 5, 10 and 15 seconds");
+}
+
+#[test]
+fn repeats_go_from_other_ports_and_not_to_who_has_answered() {
+    let lag = Duration::from_millis(500);
+    let all = Config { probes: 3, lag, ..config(200, Some(1_000.0)) };
+    let mut world = World::new(all, &[(7, plain_smtp), (8, plain_smtp)]);
+    world.run();
+    let ledger = *world.engine.ledger();
+    assert_eq!((ledger.walked, ledger.repeats, ledger.spared, ledger.probes), (200, 400, 4, 596));
+    assert_eq!(world.probed.values().sum::<u32>(), 596);
+    assert_eq!((ledger.answers, ledger.duplicates, world.rows().len()), (2, 0, 2));
+    let ports =
+        [0, 1, 2].map(|number| world.engine.facts_of(Target { address: NET + 9, port: 25 }, number).source_port);
+    assert!(ports[0] != ports[1] && ports[1] != ports[2], "{ports:?}");
+}
+
+#[test]
+fn the_first_targets_of_the_order_are_probed_and_no_more() {
+    let all = config(100, None);
+    let left = Left::of(all.permutation.first(0..all.permutation.positions(), 13));
+    let mut world = World::new(Config { left, ..all }, &[]);
     world.run();
     assert_eq!((world.probed.len(), world.engine.ledger().probes), (13, 13));
 }
@@ -323,13 +419,15 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
     world.clockworks.insert(NET, slow_greeting);
     world.scripts.insert(NET, slow_smtp);
     while world.engine.ledger().probes < 20 {
-        let facts = world
-            .engine
-            .facts_of(Target { address: NET, port: 2_000 + u16::try_from(world.engine.ledger().probes).expect("few") });
+        let facts = world.engine.facts_of(
+            Target { address: NET, port: 2_000 + u16::try_from(world.engine.ledger().probes).expect("few") },
+            0,
+        );
         let mut buffer = [0; 64];
         let length = world.engine.template.write(&facts, &mut buffer);
         world.engine.ledger.probes += 1;
-        world.engine.walk.next();
+        world.engine.sweep.next(Instant::ZERO);
+        world.engine.ledger.walked += 1;
         world.deliver(&buffer[..length]);
     }
     let ledger = *world.engine.ledger();
@@ -341,7 +439,7 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
 
 #[test]
 fn an_answer_that_finds_no_room_leaves_nothing_behind_and_may_come_again() {
-    let mut engine = engine(Config { targets_max: 0, connections_max: 1, ..config(4, None) });
+    let mut engine = engine(Config { left: Left::default(), connections_max: 1, ..config(4, None) });
     let mut buffer = [0; 1_518];
     for host in [1, 2] {
         let answer = answer_of(&engine, NET + host, 25, flags::SYN | flags::ACK);
@@ -360,7 +458,7 @@ fn an_answer_that_finds_no_room_leaves_nothing_behind_and_may_come_again() {
 
 #[test]
 fn what_waits_is_not_reset() {
-    let mut engine = engine(Config { targets_max: 0, ..config_on(FOUR, 4, None) });
+    let mut engine = engine(Config { left: Left::default(), ..config_on(FOUR, 4, None) });
     for (port, bits) in
         [(25, flags::SYN | flags::ACK), (26, flags::SYN | flags::ACK), (26, flags::ACK), (587, flags::ACK)]
     {
@@ -376,7 +474,7 @@ fn what_waits_is_not_reset() {
 
 /// A segment from a target that acknowledges the probe to it.
 fn answer_of(engine: &Engine, address: u32, port: u16, bits: u8) -> Vec<u8> {
-    let facts = engine.facts_of(Target { address, port });
+    let facts = engine.facts_of(Target { address, port }, 0);
     let mut probe = [0; 64];
     let length = engine.template.write(&facts, &mut probe);
     host_says(&parse(&probe[..length]).expect("a probe"), ISS, facts.seq.wrapping_add(1), bits, &[])
@@ -401,7 +499,7 @@ fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
     // An answer that comes now is turned away.
     let probe = world.hosts[&(NET + 1, 25)].probe.clone();
     let probe = parse(&probe).expect("a probe");
-    world.engine.answered.clear();
+    world.engine.config.answered = Arc::default();
     let answer = host_says(&probe, ISS, probe.seq.wrapping_add(1), flags::SYN | flags::ACK, &[]);
     world.engine.handle_frame(Instant::from_nanos(9_000_000), &answer);
     assert_eq!((world.engine.open(), world.engine.ledger().late), (0, 1));
@@ -411,7 +509,7 @@ fn a_stop_serves_those_who_wait_and_an_interrupt_tells_them() {
 #[test]
 fn lanes_keep_out_of_each_others_way() {
     let claims = Arc::new(Claims::default());
-    let shared = || Config { claims: Arc::clone(&claims), targets_max: 0, ..config_on(FOUR, 2, None) };
+    let shared = || Config { claims: Arc::clone(&claims), left: Left::default(), ..config_on(FOUR, 2, None) };
     let (mut a, mut b) = (engine(shared()), engine(shared()));
     let mut buffer = [0; 1_518];
     let mut drain = |engine: &mut Engine, millis: u64| {
@@ -473,8 +571,8 @@ fn a_conversation_is_small() {
 
 #[test]
 fn a_greeting_on_the_syn_ack_is_heard() {
-    let mut engine = engine(Config { targets_max: 0, ..config(4, None) });
-    let facts = engine.facts_of(Target { address: NET + 1, port: 25 });
+    let mut engine = engine(Config { left: Left::default(), ..config(4, None) });
+    let facts = engine.facts_of(Target { address: NET + 1, port: 25 }, 0);
     let mut probe = [0; 64];
     let length = engine.template.write(&facts, &mut probe);
     let probe = parse(&probe[..length]).expect("a probe");
@@ -514,7 +612,7 @@ fn the_last_ack_of_a_handshake_that_waited_is_sent_again() {
 fn a_lucky_guess_from_outside_the_targets_gets_no_answer() {
     let mut world = World::new(config(4, None), &[]);
     world.run();
-    let facts = world.engine.facts_of(Target { address: NET + 99, port: 25 });
+    let facts = world.engine.facts_of(Target { address: NET + 99, port: 25 }, 0);
     let from = |flags| {
         let to = ours_to(NET + 99, facts.source_port);
         host_says(&to, 1, facts.seq.wrapping_add(1), flags, &[])
@@ -523,4 +621,39 @@ fn a_lucky_guess_from_outside_the_targets_gets_no_answer() {
     world.engine.handle_frame(now, &from(flags::ACK));
     assert_eq!((world.engine.ledger().strays, world.engine.ledger().late), (1, 0));
     assert_eq!(world.engine.poll_frame(now, &mut [0; 1_518]), None);
+}
+
+#[test]
+fn of_a_list_its_targets_are_probed_and_their_names_recorded() {
+    use crate::targets::cidr::AddressSet;
+    use crate::targets::input::Input;
+    use crate::targets::ports::Service;
+    let smtp = |port| Service { port, protocol: Protocol::Smtp };
+    let mut input = Input::default();
+    for line in ["198.18.0.1,one.example", "198.18.0.2,two.example,,2525", "198.18.0.3:2525"] {
+        input.add(line, &[smtp(25), smtp(2_525)], &mut |_| Ok(Vec::new())).expect("well-formed");
+    }
+    let (space, _) = input.into_space(vec![smtp(25)], None, &AddressSet::default());
+    let permutation = Permutation::new(space.size(), 7);
+    let config =
+        Config { left: Left::of(0..permutation.positions()), permutation, space: Arc::new(space), ..config(1, None) };
+    let mut world = World::new(config, &[(1, plain_smtp), (2, plain_smtp), (3, plain_smtp)]);
+    world.run();
+    let probed: Vec<(u32, u16)> = world.probed.keys().copied().collect();
+    assert_eq!(probed, [(NET + 1, 25), (NET + 2, 2_525), (NET + 3, 2_525)]);
+    let mut rows: Vec<_> = world.rows().iter().map(|row| (row.ip, row.port, row.name.clone())).collect();
+    rows.sort();
+    let name = |name: &str| Some(name.to_owned());
+    let expected = [(NET + 1, 25, name("one.example")), (NET + 2, 2_525, name("two.example")), (NET + 3, 2_525, None)];
+    assert_eq!(rows, expected);
+
+    // Who is not in the list on that port gets no reset, whatever cookie it knows.
+    let now = world.instant();
+    for (port, resets) in [(25, 0), (2_525, 1)] {
+        let facts = world.engine.facts_of(Target { address: NET + 3, port }, 0);
+        let to = Segment { destination_port: port, ..ours_to(NET + 3, facts.source_port) };
+        let late = host_says(&to, 9, facts.seq.wrapping_add(1), flags::ACK, b"data");
+        world.engine.handle_frame(now, &late);
+        assert_eq!(world.engine.resets.len(), resets, "port {port}");
+    }
 }

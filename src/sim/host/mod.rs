@@ -104,7 +104,7 @@ impl Hostile {
             // Data that overtakes the FIN may make a liar of it.
             Self::DataAfterFin => &["closed", "timeout", "tls_failed", "protocol_error"],
             Self::ClosedWindow => &["timeout", "silent_after_synack", "tls_failed"],
-            Self::Garbage => &["tls_failed", "protocol_error"],
+            Self::Garbage => &["not_tls", "protocol_error"],
             Self::Http => &["protocol_error", "tls_failed"],
             Self::Closed | Self::Unreachable | Self::WrongCookie | Self::WrongAddress => &[],
         }
@@ -154,7 +154,7 @@ enum Act {
 #[derive(Debug)]
 enum App {
     Honest { script: Box<Script>, contradicts: bool },
-    Hostile { kind: Hostile, line: Vec<u8>, heard: u32, said: u64 },
+    Hostile { kind: Hostile, line: Vec<u8>, tls: bool, heard: u32, said: u64 },
 }
 
 #[derive(Debug)]
@@ -424,7 +424,7 @@ impl Connection {
 
 impl App {
     fn hostile(kind: Hostile) -> Self {
-        Self::Hostile { kind, line: Vec::new(), heard: 0, said: 0 }
+        Self::Hostile { kind, line: Vec::new(), tls: false, heard: 0, said: 0 }
     }
 
     fn greet(&mut self) -> Vec<Act> {
@@ -470,11 +470,11 @@ impl App {
                 script.receive(bytes, &mut out);
                 if out.is_empty() { Vec::new() } else { vec![Act::Say(out)] }
             }
-            Self::Hostile { kind, line, heard, .. } => {
-                // A line at a time, or whatever comes if it is TLS.
+            Self::Hostile { kind, line, tls, heard, .. } => {
+                // A line at a time, or whatever comes once TLS has begun: its bytes are random.
                 line.extend_from_slice(bytes);
-                if line.first().is_some_and(u8::is_ascii_graphic) && line.last() != Some(&b'\n') && line.len() < ENDLESS
-                {
+                *tls |= line.first() == Some(&0x16);
+                if !*tls && line.last() != Some(&b'\n') && line.len() < ENDLESS {
                     return Vec::new();
                 }
                 *heard += 1;

@@ -1,7 +1,14 @@
-//! What honest servers say: SMTP, IMAP and HTTPS over the byte stream, with real TLS, and what a scan must
-//! therefore find. Bytes in, bytes out.
+//! What honest servers say over the byte stream, with real TLS, and what a scan must therefore find. Bytes in,
+//! bytes out. Each family has a `Part` in a file of its own.
 
-use crate::targets::ports::Protocol;
+mod imap;
+mod irc;
+mod managesieve;
+mod pop3;
+mod smtp;
+mod xmpp;
+
+use crate::targets::ports::{Family, Protocol, Security};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
@@ -24,15 +31,96 @@ pub enum Manner {
     Plain,
     /// STARTTLS is offered and refused.
     RefusesTls,
-    /// The greeting refuses service and the server closes (SMTP 421, IMAP BYE).
+    /// STARTTLS is offered and agreed to, and what follows is not TLS; where TLS comes first, it is not TLS either.
+    NotTls,
+    /// The first words refuse service and the server closes (SMTP 421, IMAP BYE).
     Busy,
-    /// The greeting refuses service and the server waits for QUIT (SMTP 554, IMAP BYE).
+    /// The first words refuse service and the server waits for the goodbye, where the protocol has that (SMTP 554).
     NoService,
 }
 
 impl Manner {
     /// Every manner.
-    pub const ALL: &'static [Self] = &[Self::Secure, Self::Plain, Self::RefusesTls, Self::Busy, Self::NoService];
+    pub const ALL: &'static [Self] =
+        &[Self::Secure, Self::Plain, Self::RefusesTls, Self::NotTls, Self::Busy, Self::NoService];
+}
+
+/// The situation in which a server says something.
+#[derive(Clone, Copy, Debug)]
+struct Scene<'a> {
+    name: &'a str,
+    manner: Manner,
+    inside: bool,
+}
+
+impl Scene<'_> {
+    /// STARTTLS is offered here.
+    fn offers(&self) -> bool {
+        !self.inside && matches!(self.manner, Manner::Secure | Manner::RefusesTls | Manner::NotTls)
+    }
+
+    /// STARTTLS is agreed to here.
+    fn agrees(&self) -> bool {
+        self.offers() && self.manner != Manner::RefusesTls
+    }
+
+    /// Service is refused.
+    fn refuses(&self) -> bool {
+        matches!(self.manner, Manner::Busy | Manner::NoService)
+    }
+}
+
+/// What comes after a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Listen,
+    Upgrade,
+    Close,
+}
+
+/// What a scan must find of what was said in one scene.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    banner: Option<String>,
+    banner_code: Option<u16>,
+    capabilities: Vec<String>,
+    auth: Vec<String>,
+}
+
+/// A family's server.
+#[derive(Debug)]
+struct Part {
+    /// What ends an utterance of the client's.
+    end: u8,
+    /// Said as soon as it is connected to; may be nothing.
+    greeting: fn(&Scene<'_>) -> String,
+    /// Said as soon as an upgrade has brought TLS; may be nothing.
+    upgraded: fn(&Scene<'_>) -> String,
+    /// The reply to an utterance, line ends cut off.
+    reply: fn(&Scene<'_>, &str) -> (String, Then),
+    /// What these tell.
+    told: fn(&Scene<'_>) -> Told,
+}
+
+fn part(family: Family) -> Option<&'static Part> {
+    match family {
+        Family::Smtp => Some(&smtp::PART),
+        Family::Imap => Some(&imap::PART),
+        Family::Pop3 => Some(&pop3::PART),
+        Family::Irc => Some(&irc::PART),
+        Family::ManageSieve => Some(&managesieve::PART),
+        Family::XmppClient | Family::XmppServer => Some(&xmpp::PART),
+        Family::Silent => None,
+    }
+}
+
+/// For a part that keeps silent.
+fn nothing(_: &Scene<'_>) -> String {
+    String::new()
+}
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// An honest server's part of one connection.
@@ -46,6 +134,8 @@ pub struct Script {
     config: Option<Arc<ServerConfig>>,
     tls: Option<Box<ServerConnection>>,
     line: Vec<u8>,
+    /// It has agreed to TLS and will speak something else.
+    nonsense: bool,
     closing: bool,
 }
 
@@ -72,17 +162,13 @@ pub struct Truth {
     pub tls: Option<&'static str>,
 }
 
-const SMTP_CLEAR: &[&str] = &["PIPELINING", "SIZE 10240000", "8BITMIME"];
-const SMTP_INSIDE: &[&str] = &["PIPELINING", "AUTH PLAIN LOGIN", "8BITMIME"];
-const IMAP_CLEAR: &[&str] = &["IMAP4rev1", "LITERAL+", "LOGINDISABLED"];
-const IMAP_INSIDE: &[&str] = &["IMAP4rev1", "AUTH=PLAIN", "AUTH=SCRAM-SHA-256"];
-
 impl Script {
     /// A server called `name`; `newest_tls` takes TLS 1.3 where the client has it, else TLS 1.2.
     pub fn new(protocol: Protocol, manner: Manner, newest_tls: bool, name: String) -> Self {
-        let direct = matches!(protocol, Protocol::Imaps | Protocol::Https);
-        let tls = if direct { server(newest_tls) } else { None };
-        Self { protocol, manner, newest_tls, name, config: None, tls, line: Vec::new(), closing: false }
+        let direct = protocol.security() == Security::Direct;
+        let nonsense = direct && manner == Manner::NotTls;
+        let tls = if direct && !nonsense { server(newest_tls) } else { None };
+        Self { protocol, manner, newest_tls, name, config: None, tls, line: Vec::new(), nonsense, closing: false }
     }
 
     /// The same, but what it upgrades to has a TLS configuration of its own. Too late for TLS from the start.
@@ -91,14 +177,19 @@ impl Script {
         self
     }
 
+    fn part(&self) -> Option<&'static Part> {
+        part(self.protocol.family())
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene { name: &self.name, manner: self.manner, inside: self.tls.is_some() }
+    }
+
     /// What it says as soon as it is connected to. Inside TLS it is kept until the handshake is over.
     pub fn greet(&mut self, out: &mut Vec<u8>) {
-        let greeting = match self.protocol {
-            Protocol::Https => return,
-            Protocol::Smtp => self.smtp_greeting() + "\r\n",
-            Protocol::Imap | Protocol::Imaps => self.imap_greeting() + "\r\n",
-        };
-        self.closing = self.manner == Manner::Busy;
+        let Some(part) = self.part().filter(|_| !self.nonsense) else { return };
+        let greeting = (part.greeting)(&self.scene());
+        self.closing = self.manner == Manner::Busy && !greeting.is_empty();
         match &mut self.tls {
             Some(tls) => {
                 // The buffer of a new connection takes a line.
@@ -110,6 +201,11 @@ impl Script {
 
     /// Takes bytes from the client.
     pub fn receive(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        if self.nonsense {
+            out.extend(b"this is not TLS at all\r\n");
+            self.closing = true;
+            return;
+        }
         if self.tls.is_none() {
             self.listen(bytes, out);
             return;
@@ -146,20 +242,17 @@ impl Script {
     }
 
     fn listen(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Some(part) = self.part() else { return };
         for &byte in bytes {
-            if byte != b'\n' {
+            if byte != part.end {
                 if self.line.len() < LINE_MAX {
                     self.line.push(byte);
                 }
                 continue;
             }
             let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).trim_end().to_owned();
-            let mut upgrade = false;
-            let reply = match self.protocol {
-                Protocol::Smtp => self.smtp(&line, &mut upgrade),
-                Protocol::Imap | Protocol::Imaps => self.imap(&line, &mut upgrade),
-                Protocol::Https => String::new(),
-            };
+            let (reply, then) = (part.reply)(&self.scene(), &line);
+            self.closing |= then == Then::Close;
             match &mut self.tls {
                 Some(tls) => {
                     // Replies are far smaller than the buffer, which is emptied after each call.
@@ -167,127 +260,61 @@ impl Script {
                 }
                 None => out.extend(reply.as_bytes()),
             }
-            if upgrade {
-                self.tls = match self.config.take() {
-                    Some(config) => ServerConnection::new(config).ok().map(Box::new),
-                    None => server(self.newest_tls),
-                };
+            if then == Then::Upgrade {
+                self.upgrade();
                 return;
             }
         }
     }
 
-    fn offers(&self) -> bool {
-        self.tls.is_none() && matches!(self.manner, Manner::Secure | Manner::RefusesTls)
-    }
-
-    fn smtp_greeting(&self) -> String {
-        let name = &self.name;
-        match self.manner {
-            Manner::Busy => format!("421 {name} busy"),
-            Manner::NoService => format!("554 {name} no service"),
-            _ => format!("220 {name} ESMTP"),
+    fn upgrade(&mut self) {
+        self.nonsense = self.manner == Manner::NotTls;
+        if !self.nonsense {
+            self.tls = match self.config.take() {
+                Some(config) => ServerConnection::new(config).ok().map(Box::new),
+                None => server(self.newest_tls),
+            };
         }
-    }
-
-    fn imap_greeting(&self) -> String {
-        let name = &self.name;
-        match self.manner {
-            Manner::Busy | Manner::NoService => format!("* BYE {name} busy"),
-            _ => format!("* OK {name} ready"),
-        }
-    }
-
-    fn smtp(&mut self, line: &str, upgrade: &mut bool) -> String {
-        let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
-        match verb.as_str() {
-            "EHLO" => {
-                let mut reply = format!("250-{}\r\n", self.name);
-                let list = if self.tls.is_some() { SMTP_INSIDE } else { SMTP_CLEAR };
-                if self.offers() {
-                    reply += "250-STARTTLS\r\n";
-                }
-                for (left, word) in (0..list.len()).rev().zip(list) {
-                    reply += &format!("250{}{word}\r\n", if left == 0 { ' ' } else { '-' });
-                }
-                reply
-            }
-            "STARTTLS" if self.manner == Manner::Secure && self.tls.is_none() => {
-                *upgrade = true;
-                "220 go ahead\r\n".into()
-            }
-            "STARTTLS" => "454 TLS not available\r\n".into(),
-            "QUIT" => {
-                self.closing = true;
-                "221 bye\r\n".into()
-            }
-            _ => "500 unknown command\r\n".into(),
-        }
-    }
-
-    fn imap(&mut self, line: &str, upgrade: &mut bool) -> String {
-        let mut words = line.split(' ');
-        let tag = words.next().unwrap_or_default();
-        match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-            "CAPABILITY" => {
-                let list = if self.tls.is_some() { IMAP_INSIDE } else { IMAP_CLEAR };
-                let offer = if self.offers() { " STARTTLS" } else { "" };
-                format!("* CAPABILITY {}{offer}\r\n{tag} OK done\r\n", list.join(" "))
-            }
-            "STARTTLS" if self.manner == Manner::Secure && self.tls.is_none() => {
-                *upgrade = true;
-                format!("{tag} OK begin\r\n")
-            }
-            "STARTTLS" => format!("{tag} NO not today\r\n"),
-            "LOGOUT" => {
-                self.closing = true;
-                format!("* BYE\r\n{tag} OK bye\r\n")
-            }
-            _ => format!("{tag} BAD what?\r\n"),
+        let said = self.part().map(|part| (part.upgraded)(&self.scene())).unwrap_or_default();
+        if let Some(tls) = &mut self.tls {
+            let _ = tls.writer().write_all(said.as_bytes());
         }
     }
 
     /// What a scan must find.
     pub fn truth(&self) -> Truth {
-        let version = if self.newest_tls { "TLSv1.3" } else { "TLSv1.2" };
-        let owned = |list: &[&str]| -> Vec<String> { list.iter().map(|word| (*word).to_owned()).collect() };
-        let refused = matches!(self.manner, Manner::Busy | Manner::NoService);
-        let (banner, clear, inside, auth): (_, _, _, &[&str]) = match self.protocol {
-            Protocol::Https => {
-                return Truth { outcome: "complete", tls: Some(version), ..Truth::default() };
-            }
-            Protocol::Smtp => (self.smtp_greeting(), SMTP_CLEAR, SMTP_INSIDE, &["PLAIN", "LOGIN"]),
-            _ => (self.imap_greeting(), IMAP_CLEAR, IMAP_INSIDE, &["PLAIN", "SCRAM-SHA-256"]),
+        let version = Some(if self.newest_tls { "TLSv1.3" } else { "TLSv1.2" });
+        let direct = self.protocol.security() == Security::Direct;
+        let clear = Scene { inside: direct, ..self.scene() };
+        if direct && self.manner == Manner::NotTls {
+            return Truth { outcome: "not_tls", ..Truth::default() };
+        }
+        let Some(part) = self.part() else {
+            return Truth { outcome: "complete", tls: version, ..Truth::default() };
         };
-        let direct = self.protocol == Protocol::Imaps;
-        let banner_code = if self.protocol == Protocol::Smtp { banner[..3].parse().ok() } else { None };
-        let greeted = Truth { banner: Some(banner), banner_code, ..Truth::default() };
-        let inside = Truth { after: owned(inside), auth_after: owned(auth), tls: Some(version), ..Truth::default() };
-        if refused {
-            let tls = direct.then_some(version);
-            return Truth { outcome: "service_refused", tls, ..greeted };
+        let first = (part.told)(&clear);
+        let greeted = Truth { banner: first.banner, banner_code: first.banner_code, ..Truth::default() };
+        if clear.refuses() {
+            return Truth { outcome: "service_refused", tls: version.filter(|_| direct), ..greeted };
         }
+        let inside = (part.told)(&Scene { inside: true, ..clear });
+        let complete = Truth {
+            outcome: "complete",
+            after: inside.capabilities,
+            auth_after: inside.auth,
+            tls: version,
+            ..greeted.clone()
+        };
         if direct {
-            return Truth { outcome: "complete", banner: greeted.banner, ..inside };
+            return complete;
         }
-        let offers = self.offers();
-        let mut before = owned(clear);
-        if offers {
-            let place = if self.protocol == Protocol::Smtp { 0 } else { before.len() };
-            before.insert(place, "STARTTLS".into());
-        }
-        let accepted = offers.then_some(self.manner == Manner::Secure);
-        let clear = Truth { before, offered: Some(offers), accepted, ..greeted };
+        let accepted = clear.offers().then_some(clear.agrees());
+        let said = Truth { before: first.capabilities, offered: Some(clear.offers()), accepted, ..greeted };
         match self.manner {
-            Manner::Secure => Truth {
-                outcome: "complete",
-                after: inside.after,
-                auth_after: inside.auth_after,
-                tls: inside.tls,
-                ..clear
-            },
-            Manner::RefusesTls => Truth { outcome: "starttls_refused", ..clear },
-            _ => Truth { outcome: "no_starttls", ..clear },
+            Manner::Secure => Truth { before: said.before, offered: said.offered, accepted, ..complete },
+            Manner::RefusesTls => Truth { outcome: "starttls_refused", ..said },
+            Manner::NotTls => Truth { outcome: "not_tls", ..said },
+            _ => Truth { outcome: "no_starttls", ..said },
         }
     }
 }

@@ -22,6 +22,7 @@ fn peer<'a>(seq: u32, ack: u32, flags: u8, payload: &'a [u8]) -> Segment<'a> {
         flags,
         window: 1_000,
         ttl: 64,
+        id: 0,
         options: &[],
         payload,
     }

@@ -21,10 +21,12 @@ pub(super) fn config_on(ports: &[(u16, Protocol)], addresses: u32, rate: Option<
     let space = Space::new(set, services);
     let permutation = Permutation::new(space.size(), 7);
     Config {
-        positions: 0..permutation.positions(),
+        lane: 0,
+        left: Left::of(0..permutation.positions()),
+        probes: 1,
+        lag: Duration::ZERO,
         space: Arc::new(space),
         permutation,
-        targets_max: u64::MAX,
         key: Key([1, 2]),
         source: US,
         ports: PortRange { first: 61_000, last: 61_999 },
@@ -35,6 +37,9 @@ pub(super) fn config_on(ports: &[(u16, Protocol)], addresses: u32, rate: Option<
         limits: Limits::default(),
         clock: WallClock::default(),
         claims: Arc::default(),
+        answers: Answers::default(),
+        answered: Arc::default(),
+        options: OptionSet::default(),
     }
 }
 
@@ -43,7 +48,7 @@ pub(super) fn engine(config: Config) -> Engine {
 }
 
 pub(super) fn context() -> Context {
-    let identity = Identity { ehlo: "[10.77.0.2]".into() };
+    let identity = Identity { ehlo: "[10.77.0.2]".into(), contact: None };
     Context::new(tls::Client::new().expect("a client"), identity)
 }
 
@@ -273,7 +278,7 @@ impl World {
     pub(super) fn rows(&self) -> Vec<&crate::record::row::Handshake> {
         let rows = self.facts.iter().filter_map(|fact| match fact {
             Fact::Handshake(row, _) => Some(&**row),
-            Fact::Host(_) => None,
+            Fact::Host(_) | Fact::Answer(_) | Fact::Checkpoint(_) => None,
         });
         rows.collect()
     }
@@ -319,6 +324,7 @@ pub(super) fn ours_to(address: u32, source_port: u16) -> Segment<'static> {
         flags: 0,
         window: 0,
         ttl: 0,
+        id: 0,
         options: &[],
         payload: &[],
     }

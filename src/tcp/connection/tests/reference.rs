@@ -175,6 +175,7 @@ fn received(segment: &Flying) -> Segment<'_> {
         flags: segment.flags,
         window: segment.window,
         ttl: 64,
+        id: 0,
         options: &[2, 4, 1, 0xf4],
         payload: &segment.payload,
     }

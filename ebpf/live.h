@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The contract between the program that sends probes (live.bpf.c) and userspace: the template, and the
+ * ring through which the facts of each probe come. Mirrored in src/nic/xdp/ring.rs, whose layout a test
+ * compares with this file.
+ */
+#ifndef STARLING_LIVE_H
+#define STARLING_LIVE_H
+
+#include <linux/types.h>
+
+#define STARLING_FRAME_MIN 54u    /* bytes of a template: Ethernet, IPv4 and TCP without options */
+#define STARLING_FRAME_MAX 128u
+#define STARLING_RING_SIZE 65536u /* probes in the ring: a power of two */
+#define STARLING_RING_STEP 64u    /* probes sent before `taken` tells it */
+#define STARLING_PAUSE_MIN 128u   /* runs without sending after a refusal, some tens of nanoseconds each */
+#define STARLING_PAUSE_MAX 65536u /* and after a row of them */
+
+/* The constant part of every probe: Ethernet, IPv4 without options, TCP. */
+struct starling_template {
+	__u8 frame[STARLING_FRAME_MAX];
+	__u32 length;
+	__u32 clock; /* where in the frame four bytes of clock stand, that vary as well; 0 if they do not */
+};
+
+/* What varies, as it stands in the frame. The IPv4 identification is the sequence number's halves, xored. */
+struct starling_probe {
+	__u32 address;
+	__u32 ports;
+	__u32 sequence;
+	__u16 network_sum;
+	__u16 transport_sum;
+};
+
+/* Counts only grow; a probe's place is its number modulo the ring's size. A cache line for each writer. */
+struct starling_ring {
+	__u64 made; /* by userspace: so many probes are in place */
+	__u64 made_line[7];
+
+	__u64 next; /* the program's own: the probe to send next */
+	__u64 seen; /* the program's own: `made` as last read */
+	__u64 idle; /* runs that sent nothing: no probe was due, or the driver was not to be given any */
+	__u64 gone; /* probes for which there was no interface any more */
+	__u64 hold; /* so many runs are to send nothing, for the driver to catch up */
+	__u64 pause; /* by how much the next refusal sets `hold` */
+	__u64 next_line[2];
+
+	__u64 taken; /* by the program, now and then: these places are free again */
+	__u64 taken_line[7];
+
+	__u64 thread;  /* who runs the program (bpf_get_current_pid_tgid) */
+	__u64 sent;    /* frames that the driver took */
+	__u64 refused; /* frames that the driver did not take */
+	__u64 thread_line[5];
+
+	struct starling_probe probes[STARLING_RING_SIZE];
+	__u32 clocks[STARLING_RING_SIZE]; /* of the same probes */
+};
+
+#endif

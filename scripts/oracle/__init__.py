@@ -1,0 +1,1 @@
+"""The parts of scripts/lab-oracle. No code is shared with starling."""

@@ -1,0 +1,188 @@
+//! The ring through which the facts of probes reach the program that sends them: `struct starling_ring` of
+//! `ebpf/live.h`, mapped into this process.
+//!
+//! One thread writes ([`Ring::push`], [`Ring::publish`]), one runs the program; everybody may read the counts.
+#![allow(unsafe_code, reason = "memory shared with a BPF program")]
+
+use crate::nic::ProbeFacts;
+use std::cell::UnsafeCell;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Probes in the ring (`STARLING_RING_SIZE`): a power of two.
+pub(super) const SIZE: usize = 65_536;
+
+/// `struct starling_ring`.
+#[repr(C)]
+pub(super) struct Layout {
+    made: AtomicU64,
+    made_line: [u64; 7],
+    next: AtomicU64,
+    seen: AtomicU64,
+    idle: AtomicU64,
+    gone: AtomicU64,
+    hold: AtomicU64,
+    pause: AtomicU64,
+    next_line: [u64; 2],
+    taken: AtomicU64,
+    taken_line: [u64; 7],
+    thread: AtomicU64,
+    sent: AtomicU64,
+    refused: AtomicU64,
+    thread_line: [u64; 5],
+    probes: [UnsafeCell<ProbeFacts>; SIZE],
+    clocks: [UnsafeCell<[u8; 4]>; SIZE],
+}
+
+/// What became of the probes, as counts since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Put into the ring.
+    pub(super) made: u64,
+    /// Taken out of it by the program.
+    pub(super) next: u64,
+    /// Frames that the driver took.
+    pub(super) sent: u64,
+    /// Frames that the driver refused.
+    pub(super) refused: u64,
+    /// Runs of the program that sent nothing.
+    pub(super) idle: u64,
+}
+
+/// The mapping; gone with its last user.
+pub(super) struct Mapping(NonNull<Layout>);
+
+// SAFETY: all of the layout is atomic, but for the probes, which the one `Ring` writes.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the only value of the array `map`, which must be a `struct starling_ring`.
+    pub(super) fn new(map: BorrowedFd<'_>) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice; the kernel checks its length against the map.
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size_of::<Layout>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                0,
+            )
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        NonNull::new(at.cast()).map(Self).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
+    }
+
+    const fn layout(&self) -> &Layout {
+        // SAFETY: the mapping is as long as the layout, zeroed by the kernel, aligned to a page, and lives as long
+        // as `self`; what others change of it is atomic or in cells.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// What became of the probes so far.
+    pub(super) fn counts(&self) -> Counts {
+        let layout = self.layout();
+        // In this order, so that no probe is counted as taken that is not counted as made.
+        let sent = layout.sent.load(Ordering::Acquire);
+        let refused = layout.refused.load(Ordering::Acquire);
+        let next = layout.next.load(Ordering::Acquire);
+        let made = layout.made.load(Ordering::Acquire);
+        Counts { made, next, sent, refused, idle: layout.idle.load(Ordering::Relaxed) }
+    }
+
+    /// Probes in place and not yet taken. For the thread that runs the program.
+    pub(super) fn ready(&self) -> u64 {
+        let layout = self.layout();
+        layout.made.load(Ordering::SeqCst) - layout.next.load(Ordering::Relaxed)
+    }
+
+    /// Gives the places of all probes back that were taken. For the thread that runs the program, while it does
+    /// not: the program itself tells only now and then.
+    pub(super) fn give_back(&self) {
+        let layout = self.layout();
+        layout.taken.store(layout.next.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// Forgets what was counted while trying.
+    pub(super) fn forget_sent(&self) {
+        self.layout().sent.store(0, Ordering::Relaxed);
+        self.layout().refused.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made, which nobody uses any more.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<Layout>()) };
+    }
+}
+
+/// The writing end.
+pub(super) struct Ring {
+    mapping: Arc<Mapping>,
+    made: u64,
+    /// Where the reading end was last seen.
+    taken: u64,
+}
+
+impl Ring {
+    /// The only writing end of `mapping`.
+    pub(super) fn new(mapping: Arc<Mapping>) -> Self {
+        Self { mapping, made: 0, taken: 0 }
+    }
+
+    /// Places in use: probes that wait, and those just taken.
+    pub(super) fn used(&mut self) -> usize {
+        self.taken = self.mapping.layout().taken.load(Ordering::Acquire);
+        usize::try_from(self.made - self.taken).unwrap_or(SIZE)
+    }
+
+    /// Puts a probe into place; there must be room.
+    #[inline]
+    pub(super) fn push(&mut self, probe: ProbeFacts, clock: Option<[u8; 4]>) {
+        assert!(self.made - self.taken < SIZE as u64, "the ring is full");
+        #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
+        let at = (self.made % SIZE as u64) as usize;
+        let layout = self.mapping.layout();
+        // SAFETY: `taken`, read with Acquire, says that the program is done with the place, and `made` does not
+        // yet count it; this is the only writing end.
+        unsafe { *layout.probes[at].get() = probe };
+        if let Some(clock) = clock {
+            // SAFETY: as above.
+            unsafe { *layout.clocks[at].get() = clock };
+        }
+        self.made += 1;
+    }
+
+    /// Lets the program see what was put into place.
+    pub(super) fn publish(&self) {
+        self.mapping.layout().made.store(self.made, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// `_Static_assert`s in `ebpf/live.bpf.c` say the same of the header.
+    #[test]
+    fn layout_equals_the_header() {
+        assert_eq!(offset_of!(Layout, made), 0);
+        assert_eq!(offset_of!(Layout, next), 64);
+        assert_eq!(offset_of!(Layout, idle), 80);
+        assert_eq!(offset_of!(Layout, taken), 128);
+        assert_eq!(offset_of!(Layout, thread), 192);
+        assert_eq!(offset_of!(Layout, refused), 208);
+        assert_eq!(offset_of!(Layout, probes), 256);
+        assert_eq!(offset_of!(Layout, clocks), 256 + 16 * SIZE);
+        assert_eq!(size_of::<Layout>(), 256 + 20 * SIZE);
+    }
+}

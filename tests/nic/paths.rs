@@ -1,0 +1,378 @@
+//! The ways that probes take: each one arrives once and as it should be, by whatever way, and the account says so.
+
+use crate::frames::{KEY, config};
+use crate::world::{FAR, FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC, Packets, World, run};
+use crate::{PATIENCE, child, line, packets, refusal};
+use starling::app::interface::Interface;
+use starling::nic::xdp::{Bind, Constant, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
+use starling::nic::{FrameIo, NicCounters, ProbeFacts, Probes};
+use starling::wire::Link;
+use starling::wire::probe::{Facts, OptionSet, Template};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Targets are 10.0.0.0 and what follows.
+const FIRST: u32 = 0x0a00_0000;
+
+fn template(options: OptionSet) -> Template {
+    let link = Link { source: NEAR_MAC, destination: FAR_MAC };
+    Template::with_options(&link, u32::from_be_bytes(NEAR_ADDRESS), options, KEY)
+}
+
+fn constant(template: &Template) -> Constant<'_> {
+    Constant { frame: template.frame(), clock: template.clock() }
+}
+
+/// When probe `number` is made: several share a time, as in a round of a lane.
+fn made_at(number: u32) -> starling::base::Instant {
+    starling::base::Instant::from_nanos(u64::from(number / 16) * 50_000)
+}
+
+fn facts(number: u32) -> Facts {
+    let port = 25 + (number % 7) as u16;
+    Facts { address: FIRST + number, port, source_port: 61_000 + (number % 4_000) as u16, seq: number ^ 0xdead_beef }
+}
+
+/// Probes to so many addresses, each once.
+struct Numbered {
+    template: Template,
+    next: u32,
+    end: u32,
+}
+
+impl Numbered {
+    fn new(count: u32) -> Self {
+        Self::with_options(count, OptionSet::Smallest)
+    }
+
+    fn with_options(count: u32, options: OptionSet) -> Self {
+        Self { template: template(options), next: 0, end: count }
+    }
+}
+
+impl Probes for Numbered {
+    fn next(&mut self) -> Option<ProbeFacts> {
+        let number = (self.next < self.end).then_some(self.next)?;
+        self.next += 1;
+        self.template.stamp(made_at(number));
+        Some(self.template.finish(&facts(number)))
+    }
+
+    fn clock(&self) -> [u8; 4] {
+        self.template.stamped()
+    }
+
+    fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
+        self.template.write_finished(facts, buffer)
+    }
+}
+
+/// How often each target was probed, from what arrives at the far end; every frame must be a probe as `wire` writes it.
+struct Arrivals {
+    template: Template,
+    counts: Vec<u8>,
+    others: usize,
+}
+
+impl Arrivals {
+    fn new(targets: u32, options: OptionSet) -> Self {
+        Self { template: template(options), counts: vec![0; targets as usize], others: 0 }
+    }
+
+    fn take(&mut self, frame: &[u8]) {
+        if frame[12..14] == [0x88, 0xb5] {
+            self.others += 1;
+            return;
+        }
+        let number = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]) - FIRST;
+        let mut expected = [0; 128];
+        self.template.stamp(made_at(number));
+        let length = self.template.write(&facts(number), &mut expected);
+        assert_eq!(frame, &expected[..length], "probe {number}");
+        self.counts[number as usize] += 1;
+    }
+
+    fn drain(&mut self, far: &Packets) {
+        while let Some(frame) = far.receive() {
+            self.take(&frame);
+        }
+    }
+
+    /// How many targets were probed, and how many more than once.
+    fn once_and_more(&self) -> (usize, usize) {
+        let more = self.counts.iter().filter(|count| **count > 1).count();
+        (self.counts.iter().filter(|count| **count == 1).count(), more)
+    }
+}
+
+/// A lane's link with the program on the interface, which native transmission needs on many drivers.
+fn lane(live: bool, ahead: usize) -> (Queues, Program) {
+    lane_of(&template(OptionSet::Smallest), live, ahead)
+}
+
+fn lane_of(template: &Template, live: bool, ahead: usize) -> (Queues, Program) {
+    let program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+    let socket = Socket::open(NEAR, 0, SocketOptions { bind: Bind::Copy, ..SocketOptions::default() }).unwrap();
+    let live = live.then(|| Live::open(NEAR, constant(template), ahead).unwrap());
+    let mut queues = Queues::new(vec![socket], live);
+    queues.start().unwrap();
+    (queues, program)
+}
+
+fn round(io: &mut Queues, probes: &mut Numbered) -> usize {
+    let sent = io.transmit_probes(64, probes).unwrap();
+    io.kick().unwrap();
+    sent
+}
+
+/// Waits until nothing is under way, and returns the final account.
+fn settle(io: &mut Queues) -> NicCounters {
+    let give_up = Instant::now() + PATIENCE;
+    while io.in_flight() > 0 {
+        assert!(Instant::now() < give_up, "{:?}", io.counters());
+        io.kick().unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    io.counters()
+}
+
+/// Sends `count` probes, slowly enough for a packet socket to see every one.
+fn send_all(live: bool, count: u32, options: OptionSet) -> (Arrivals, NicCounters) {
+    let world = World::new(1);
+    world.take_redirected();
+    let far = world.far(|| packets(FAR));
+    world.near(|| {
+        let (mut io, _program) = lane_of(&template(options), live, 256);
+        let (mut probes, mut arrivals) = (Numbered::with_options(count, options), Arrivals::new(count, options));
+        let give_up = Instant::now() + PATIENCE;
+        while probes.next < count {
+            assert!(Instant::now() < give_up, "{:?}", io.counters());
+            round(&mut io, &mut probes);
+            arrivals.drain(&far);
+        }
+        let counters = settle(&mut io);
+        arrivals.drain(&far);
+        (arrivals, counters)
+    })
+}
+
+#[test]
+fn every_probe_arrives_once_by_copy() {
+    for options in [OptionSet::Smallest, OptionSet::Bsd] {
+        let (arrivals, counters) = send_all(false, 20_000, options);
+        assert_eq!((arrivals.once_and_more(), arrivals.others), ((20_000, 0), 0));
+        assert_eq!((counters.tx_frames, counters.tx_completed, counters.live_probes), (20_000, 20_000, 0));
+    }
+}
+
+#[test]
+fn every_probe_arrives_once_by_live_frames() {
+    for options in [OptionSet::Smallest, OptionSet::Windows, OptionSet::Linux, OptionSet::Bsd] {
+        let (arrivals, counters) = send_all(true, 20_000, options);
+        assert_eq!(arrivals.once_and_more(), (20_000 - counters.live_refused as usize, 0));
+        assert_eq!(arrivals.others, 1, "one frame of no type is the trial");
+        assert_eq!((counters.live_probes, counters.live_lost, counters.tx_frames), (20_000, 0, 0));
+        assert_eq!(counters.live_sent + counters.live_refused, 20_000);
+        assert!(counters.live_refused < 1_000, "{counters:?}");
+    }
+}
+
+/// What is refused by the driver is counted, and nothing else is missing.
+#[test]
+fn at_full_speed_the_account_is_exact() {
+    const COUNT: u32 = 2_000_000;
+    let world = World::new(1);
+    world.near(|| {
+        let _far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+        let (mut io, _program) = lane(true, 65_536);
+        let mut probes = Numbered::new(COUNT);
+        let before = world.far(received);
+        while probes.next < COUNT {
+            round(&mut io, &mut probes);
+        }
+        let counters = settle(&mut io);
+        assert_eq!(counters.live_probes, u64::from(COUNT));
+        assert_eq!(counters.live_sent + counters.live_refused, u64::from(COUNT), "{counters:?}");
+        assert_eq!(world.far(received) - before, counters.live_sent, "{counters:?}");
+        assert!(counters.live_sent > u64::from(COUNT) * 9 / 10, "{counters:?}");
+    });
+}
+
+/// Frames that the far end's driver received so far, as the kernel counts them.
+fn received() -> u64 {
+    let links: serde_json::Value = serde_json::from_str(&run("ip", &["-s", "-j", "link", "show", FAR])).unwrap();
+    links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
+}
+
+/// The far end takes so few frames that its driver refuses most: the lane slows down, and loses little.
+#[test]
+fn a_driver_that_refuses_slows_the_lane_down() {
+    const COUNT: u32 = 300_000;
+    let world = World::new(1);
+    world.take_redirected();
+    world.near(|| {
+        let (mut io, _program) = lane(true, 65_536);
+        // Frames wait at the far end for a thread that gets little done.
+        run("ip", &["netns", "exec", &world.far, "sh", "-c", "echo 1 > /sys/class/net/far0/threaded"]);
+        let mut probes = Numbered::new(COUNT);
+        let before = world.far(received);
+        while probes.next < COUNT {
+            round(&mut io, &mut probes);
+        }
+        let counters = settle(&mut io);
+        let arrived = world.far(received) - before;
+        assert_eq!(counters.live_sent + counters.live_refused, u64::from(COUNT), "{counters:?}");
+        assert_eq!(arrived, counters.live_sent, "{counters:?}");
+        assert!(counters.live_refused > 0, "a ring of 256 was to overflow: {counters:?}");
+        assert!(counters.live_refused < u64::from(COUNT) / 5, "{counters:?}");
+    });
+}
+
+/// Trying and sending of one lane is not counted by another.
+#[test]
+fn each_lane_counts_what_it_sent() {
+    let world = World::new(1);
+    world.near(|| {
+        let _far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+        let _program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+        let template = template(OptionSet::Smallest);
+        let mut lanes: Vec<Queues> = std::iter::repeat_with(|| Live::open(NEAR, constant(&template), 1_024).unwrap())
+            .take(3)
+            .map(|live| Queues::new(Vec::new(), Some(live)))
+            .collect();
+        lanes.iter_mut().for_each(|lane| lane.start().unwrap());
+        for (lane, count) in lanes.iter_mut().zip([1_000, 500, 0]) {
+            let mut probes = Numbered::new(count);
+            while probes.next < count {
+                round(lane, &mut probes);
+            }
+        }
+        for (lane, count) in lanes.iter_mut().zip([1_000, 500, 0]) {
+            let counters = settle(lane);
+            assert_eq!((counters.live_probes, counters.live_sent + counters.live_refused), (count, count));
+        }
+    });
+}
+
+#[test]
+fn a_driver_that_takes_no_redirected_frames_is_said_so() {
+    let world = World::new(1);
+    world.near(|| {
+        let template = template(OptionSet::Smallest);
+        let _program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+        let error = refusal(Live::open(NEAR, constant(&template), 256));
+        assert!(matches!(error, Error::NoLive { .. }), "{error}");
+        let text = line(&error);
+        assert!(text.contains("other end") && text.contains("--tx copy"), "{text}");
+        let error = refusal(Live::open("lo", constant(&template), 256));
+        assert!(line(&error).contains("ndo_xdp_xmit"), "{error}");
+        let error = refusal(Live::open("st-none", constant(&template), 256));
+        assert!(matches!(error, Error::NoInterface { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_link_that_goes_down_ends_the_lane_and_every_probe_is_accounted_for() {
+    for how in ["link set near0 down", "link del near0"] {
+        let world = World::new(1);
+        world.take_redirected();
+        world.near(|| {
+            let (mut io, program) = lane(true, 1_024);
+            let mut probes = Numbered::new(u32::MAX - FIRST);
+            let give_up = Instant::now() + PATIENCE;
+            while io.counters().live_sent < 1_000 {
+                assert!(Instant::now() < give_up);
+                round(&mut io, &mut probes);
+            }
+            world.ip(how);
+            let error = loop {
+                assert!(Instant::now() < give_up, "{how}: nobody noticed");
+                io.transmit_probes(64, &mut probes).unwrap();
+                if let Err(error) = io.kick() {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), std::io::ErrorKind::NetworkDown, "{error}");
+            assert!(line(&error).starts_with("link down"), "{error}");
+            let counters = settle_after_failure(&io);
+            let known = counters.live_sent + counters.live_refused + counters.live_lost;
+            assert_eq!((counters.live_probes, counters.live_lost > 0), (known, true), "{how}: {counters:?}");
+            drop(program);
+        });
+    }
+}
+
+fn settle_after_failure(io: &Queues) -> NicCounters {
+    let give_up = Instant::now() + PATIENCE;
+    while io.in_flight() > 0 {
+        assert!(Instant::now() < give_up, "{:?}", io.counters());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    io.counters()
+}
+
+/// What is in the ring when nothing more comes is sent, and soon.
+#[test]
+fn a_stop_is_prompt_and_leaves_nothing_in_the_ring() {
+    let world = World::new(1);
+    world.near(|| {
+        let _far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+        let (mut io, _program) = lane(true, 65_536);
+        let mut probes = Numbered::new(u32::MAX - FIRST);
+        let before = world.far(received);
+        while io.counters().live_sent < 100_000 {
+            round(&mut io, &mut probes);
+        }
+        let stopped = Instant::now();
+        let counters = settle(&mut io);
+        assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+        assert_eq!(counters.live_probes, u64::from(probes.next));
+        assert_eq!(counters.live_sent + counters.live_refused, counters.live_probes, "{counters:?}");
+        assert_eq!(world.far(received) - before, counters.live_sent);
+        drop(io);
+        assert!(stopped.elapsed() < Duration::from_secs(4), "{:?}", stopped.elapsed());
+    });
+}
+
+#[test]
+#[ignore = "the part of kill_9_in_mid_run_leaves_nothing_behind that is killed"]
+fn child_sends_live_frames() {
+    if std::env::var_os("STARLING_TEST_CHILD").is_none() {
+        return;
+    }
+    let (mut io, _program) = lane(true, 65_536);
+    let mut probes = Numbered::new(u32::MAX - FIRST);
+    let give_up = Instant::now() + PATIENCE;
+    while Instant::now() < give_up {
+        round(&mut io, &mut probes);
+        if io.counters().live_sent > 100_000 {
+            println!("\nSENDING");
+        }
+    }
+}
+
+#[test]
+fn kill_9_in_mid_run_leaves_nothing_behind() {
+    let world = World::new(1);
+    let far = world.far(|| Program::attach(FAR, Mode::Native, config()).unwrap());
+    for _ in 0..2 {
+        let mut victim = child(&["ip", "netns", "exec", &world.near], "paths::child_sends_live_frames")
+            .env("STARLING_TEST_CHILD", "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(victim.stdout.take().unwrap());
+        assert!(output.lines().map_while(Result::ok).any(|line| line == "SENDING"));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let before = world.far(received);
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(world.far(received), before, "somebody is still sending");
+        world.near(|| {
+            assert_eq!(Interface::find(NEAR).unwrap().program, None);
+            drop(lane(true, 1_024));
+        });
+    }
+    drop(far);
+}
