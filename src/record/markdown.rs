@@ -19,6 +19,7 @@ census/
   certificates/*.parquet
   chains/*.parquet
   prefixes/*.parquet
+  connections/*.parquet
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`
