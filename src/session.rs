@@ -197,12 +197,12 @@ impl Session {
     /// How it ended, given what ended the connection, and what went wrong in words.
     pub fn outcome(&self, cause: Cause) -> (Outcome, Option<String>) {
         let (outcome, reason) = self.outcome_of(cause);
-        let tls_error = self.tls().and_then(|tls| tls.facts().error);
+        let tls_error = self.tls().and_then(|tls| tls.failure()).map(|failure| failure.words.clone());
         let findings = self.findings();
         let violation = findings.and_then(|findings| findings.violation.as_deref());
         let refusal = findings.and_then(|findings| findings.refusal.as_deref());
         let words = match outcome {
-            Outcome::TlsFailed => {
+            Outcome::TlsFailed | Outcome::TlsTooLarge => {
                 self.local_error().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
             }
             Outcome::ProtocolError => violation.map(|line| format!("not of the protocol: {line}")),
@@ -251,6 +251,10 @@ impl Session {
         });
         if stage == Stage::Tls && alien {
             return (Outcome::NotTls, None);
+        }
+        let failure = self.tls().and_then(tls::Session::failure);
+        if stage == Stage::Tls && failure.is_some_and(|failure| failure.kind == tls::Kind::TooLarge) {
+            return (Outcome::TlsTooLarge, None);
         }
         if broken && stage < Stage::Goodbye || stage == Stage::Tls && !too_slow {
             return (Outcome::TlsFailed, reason(cause));
@@ -302,7 +306,7 @@ impl Session {
     }
 
     fn after_tls(&mut self, now: Instant, state: tls::State, plain: &[u8]) {
-        let established = self.tls().is_some_and(|tls| tls.facts().version.is_some());
+        let established = self.tls().is_some_and(tls::Session::established);
         if established && !self.inside_tls {
             self.inside_tls = true;
             if let Some(secured) = &mut self.secured {

@@ -1,6 +1,7 @@
 //! A session against a rustls server in memory.
 
 use super::*;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::io::Write;
@@ -71,7 +72,24 @@ fn both_versions_give_their_facts_at_any_split() {
             assert_eq!((facts.group.as_deref(), facts.alpn.as_deref()), (Some("x25519"), Some("http/1.1")));
             assert_eq!(facts.signature.as_deref(), Some("ecdsa_secp256r1_sha256"));
             assert_eq!((facts.chain, facts.ocsp), (vec![CERTIFICATE.to_vec()], Some(true)));
-            assert_eq!((facts.alert, facts.error), (None, None));
+            assert_eq!(facts.ocsp_says.map(|ocsp| ocsp.status), Some("unreadable"));
+            assert_eq!(
+                (facts.offered, facts.engine, facts.cipher_class),
+                (Some("TLSv1.3"), Some("rustls"), Some("ECDHE"))
+            );
+            assert_eq!(
+                (facts.compression, facts.retried, facts.client_certificate),
+                (Some(false), Some(false), Some(false))
+            );
+            assert_eq!((facts.scts, facts.dh_bits, facts.ticket), (Some(0), None, Some(name == "TLSv1.3")));
+            let extensions: &[u16] = if name == "TLSv1.3" { &[51, 43, 16] } else { &[65281, 23, 16, 5] };
+            let mut seen = facts.extensions.clone();
+            seen.sort_unstable();
+            let mut due = extensions.to_vec();
+            due.sort_unstable();
+            assert_eq!(seen, due, "{name}");
+            assert!(facts.flight_bytes.is_some_and(|bytes| bytes > 500), "{:?}", facts.flight_bytes);
+            assert_eq!((facts.alert, facts.alert_sent, facts.error), (None, None, None));
         }
     }
 }
@@ -85,7 +103,9 @@ fn plain_text_where_tls_was_due_is_a_failure_and_gets_an_alert() {
     assert_eq!(state, State::Failed);
     assert_eq!(alert[..3], [21, 3, 3]);
     let facts = session.facts();
-    assert!(facts.error.is_some_and(|error| error.contains("InvalidContentType")));
+    let error = facts.error.expect("a failure");
+    assert_eq!((error.kind, facts.alert_sent.as_deref()), (Kind::Malformed, Some("decode_error")));
+    assert!(error.words.contains("InvalidContentType"), "{}", error.words);
     assert_eq!((facts.version, facts.chain.len()), (None, 0));
 }
 
@@ -102,7 +122,7 @@ fn the_offer_is_listed_in_order() {
     let (suites, groups) = Client::new().expect("a client").offer();
     assert_eq!(suites[..2], ["TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"]);
     assert_eq!(suites.len(), 9);
-    assert_eq!(groups, ["x25519", "secp256r1", "secp384r1"]);
+    assert_eq!(groups, ["x25519", "secp256r1", "secp384r1", "secp521r1"]);
 }
 
 #[test]

@@ -306,7 +306,7 @@ fn bytes_and_segments_have_budgets() {
     let mut world = World::of_one(config(4, None), silent, banner);
     assert_eq!(world.only_row().0, "too_much_data");
     let bytes = world.rows()[0].bytes_in;
-    assert!((256 * 1024..256 * 1024 + 1_000).contains(&bytes), "{bytes}");
+    assert!((384 * 1024..384 * 1024 + 1_000).contains(&bytes), "{bytes}");
     assert_eq!(world.resets, 1);
 
     let storm: Clockwork = |_| Act::Acknowledge;

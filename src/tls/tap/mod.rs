@@ -131,17 +131,28 @@ impl Tap {
     /// opens are given to [`Tap::feed`].
     pub fn set_secret(&mut self, secret: &[u8]) {
         self.secret = secret.to_vec();
+        self.open();
     }
 
     /// Takes the next bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.over {
+            bytes = &bytes[self.feed_to_hello(bytes)..];
+        }
+    }
+
+    /// As [`Tap::feed`], but stops behind a record that has the end of a ServerHello or HelloRetryRequest: what follows may
+    /// need a secret that its receiver only now knows. Returns how many bytes it took.
+    pub fn feed_to_hello(&mut self, whole: &[u8]) -> usize {
+        let mut bytes = whole;
+        let hellos = self.hellos();
         if !self.begun
             && let Some(first) = bytes.first()
         {
             self.begun = true;
             self.flight.v2_hello = self.from_client && first & 0x80 != 0;
         }
-        while !self.over && !bytes.is_empty() {
+        while !self.over && !bytes.is_empty() && self.hellos() == hellos {
             let result = if self.flight.v2_hello && self.flight.client_hello.is_none() {
                 self.v2_hello(&mut bytes)
             } else {
@@ -152,6 +163,12 @@ impl Tap {
                 self.end();
             }
         }
+        whole.len() - bytes.len()
+    }
+
+    /// How many hellos of a server's were seen.
+    const fn hellos(&self) -> u8 {
+        self.flight.retry.is_some() as u8 + self.flight.server_hello.is_some() as u8
     }
 
     /// Nothing further will be found.
@@ -164,6 +181,11 @@ impl Tap {
         &self.flight
     }
 
+    /// The same, for those who take things out of it to keep less.
+    pub const fn flight_mut(&mut self) -> &mut Flight {
+        &mut self.flight
+    }
+
     /// What was found.
     pub fn into_flight(self) -> Flight {
         self.flight
@@ -174,6 +196,7 @@ impl Tap {
         self.buffer = Vec::new();
         self.messages = Messages::default();
         self.opener = None;
+        self.secret = Vec::new();
     }
 
     fn v2_hello(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
@@ -233,21 +256,28 @@ impl Tap {
 
     fn handshake(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
         while !self.over && !bytes.is_empty() {
-            let (flight, secret_known) = (&mut self.flight, !self.secret.is_empty());
+            let flight = &mut self.flight;
             let mut result = Ok(false);
             self.messages.next(&mut bytes, |kind, body| {
                 result = body.and_then(|body| message(flight, kind, body)).ok_or(Unreadable::Message(kind));
             });
             if result? {
                 self.end();
-            } else if self.opener.is_none()
-                && secret_known
-                && let Some(hello) = &self.flight.server_hello
-            {
-                self.opener = Opener::new(hello.suite, &self.secret);
+            } else {
+                self.open();
             }
         }
         Ok(())
+    }
+
+    /// Makes the keys once both the secret and the cipher suite are known.
+    fn open(&mut self) {
+        if self.opener.is_none()
+            && !self.secret.is_empty()
+            && let Some(hello) = &self.flight.server_hello
+        {
+            self.opener = Opener::new(hello.suite, &self.secret);
+        }
     }
 
     fn alert(&mut self, bytes: &[u8]) {
