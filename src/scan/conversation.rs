@@ -3,7 +3,7 @@
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::row::Handshake;
-use crate::session::{Cause, Context, Deadline, Outcome, Session, Stage};
+use crate::session::{Cause, Context, Deadline, Outcome, Rung, Session, Stage};
 use crate::targets::ports::Protocol;
 use crate::tcp::connection::{Connection, Ending};
 use crate::wire::{Segment, Tuple, flags};
@@ -97,12 +97,12 @@ impl Conversation {
         protocol: Protocol,
         now: Instant,
         syn_ack: &Segment<'_>,
-        answered: Instant,
+        (rung, answered): (Rung, Instant),
     ) -> Self {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), now, &mut out);
+        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), rung, now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -254,7 +254,16 @@ impl Conversation {
 
     fn finish(&mut self, cause: Cause) {
         self.cause.get_or_insert(cause);
-        self.tcp.close();
+        // A further connection has the same ports: none of this one may be left where it goes to.
+        match self.next_rung() {
+            Some(_) => self.tcp.abort(),
+            None => self.tcp.close(),
+        }
+    }
+
+    /// What the server is to be offered on a further connection, once this one is over.
+    pub(super) fn next_rung(&self) -> Option<Rung> {
+        self.session.next_rung(self.cause?)
     }
 
     fn give_up(&mut self, cause: Cause) {
@@ -342,7 +351,7 @@ impl Conversation {
             tls_engine: tls.engine,
             chain_id: None,
             leaf_sha256: None,
-            rung: "modern",
+            rung: self.session.rung().name(),
         };
         (outcome, row, tls.chain)
     }

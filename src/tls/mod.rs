@@ -12,6 +12,7 @@ mod failure;
 mod modern;
 mod names;
 pub mod ocsp;
+mod rung;
 mod session;
 pub mod tap;
 
@@ -19,6 +20,7 @@ use capture::Capture;
 pub use facts::Facts;
 pub use failure::{Failure, Kind};
 use rustls::ClientConfig;
+pub use rung::Rung;
 pub use session::Session;
 use std::sync::Arc;
 
