@@ -4,7 +4,9 @@
 //! Nothing is verified here: every certificate is accepted and recorded, judging them is `verify`'s job.
 
 mod capture;
+pub mod legacy;
 mod names;
+pub mod suites;
 pub mod tap;
 
 use crate::base::Duration;

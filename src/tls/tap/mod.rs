@@ -6,15 +6,17 @@
 //!
 //! Bounded: one record while it is decrypted, one message, 32 certificates, 16 alerts.
 
-mod handshake;
+pub(super) mod handshake;
 mod hello;
 mod messages;
-mod reader;
-mod record;
+pub(super) mod reader;
+pub(super) mod record;
 mod secret;
 
 use handshake::{Messages, kind};
+pub(super) use hello::extension;
 pub use hello::{ClientHello, ServerHello};
+pub(super) use messages::Parameters;
 pub use messages::{Certificates, KeyExchange};
 use reader::Reader;
 use record::{Content, NotTls, PAYLOAD_MAX, Portion, Records};
