@@ -26,7 +26,7 @@ use starling::targets::cidr::AddressSet;
 use starling::targets::permute::Permutation;
 use starling::targets::ports::{Protocol, Service};
 use starling::tcp::cookie::{PortRange, cookie};
-use starling::tls::Client;
+use starling::tls::{Client, Offer};
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
 use starling::wire::probe::OptionSet;
@@ -184,7 +184,7 @@ const SPOKEN: &[Protocol] = &[Protocol::Smtp, Protocol::Imap, Protocol::Imaps, P
 
 fn context() -> Context {
     thread_local! {
-        static CLIENT: Client = Client::new().expect("a client");
+        static CLIENT: Client = Client::new(Offer::Wide).expect("a client");
     }
     CLIENT.with(|client| Context::new(client.clone(), Identity { ehlo: "[10.77.0.2]".to_owned(), contact: None }))
 }

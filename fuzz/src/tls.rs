@@ -10,7 +10,7 @@
 use super::input::Input;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
-use starling::tls::{Alpn, Client, Facts, Session, State};
+use starling::tls::{Alpn, Client, Facts, Offer, Rung, Session, State};
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
@@ -38,12 +38,12 @@ pub fn run(data: &[u8]) {
 }
 
 thread_local! {
-    static CLIENT: Client = Client::new().expect("a client");
+    static CLIENT: Client = Client::new(Offer::Wide).expect("a client");
 }
 
 fn start(client: &Client, alpn: Alpn) -> (Session, Vec<u8>) {
     let mut hello = Vec::new();
-    let session = Session::start(client, 0xc612_0001, None, alpn, &mut hello).expect("a session");
+    let session = Session::start(client, (Rung::Modern, 0xc612_0001), None, alpn, &mut hello).expect("a session");
     (session, hello)
 }
 

@@ -10,7 +10,10 @@ const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/p256.der");
 const KEY: &[u8] = include_bytes!("../../tests/data/p256.key.der");
 
 fn context() -> Context {
-    Context::new(tls::Client::new().expect("a client"), Identity { ehlo: "[198.18.0.1]".into(), contact: None })
+    Context::new(
+        tls::Client::new(tls::Offer::Wide).expect("a client"),
+        Identity { ehlo: "[198.18.0.1]".into(), contact: None },
+    )
 }
 
 fn tls_server() -> ServerConnection {
@@ -237,7 +240,7 @@ fn the_name_of_the_target_is_sent_as_sni() {
     let context = context().with_names(Arc::clone(space.names()));
     let sni = |port| {
         let mut hello = Vec::new();
-        Session::open(&context, Protocol::Imaps, (1, port), Instant::ZERO, &mut hello);
+        Session::open(&context, Protocol::Imaps, (1, port), Rung::Modern, Instant::ZERO, &mut hello);
         hello.windows(10).any(|bytes| bytes == b"mx.example")
     };
     assert!(sni(993) && !sni(25));

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::names;
 use super::ocsp::Ocsp;
+use super::suites;
 use super::tap::Flight;
 
 /// What a handshake showed. Names are IANA's.
@@ -67,7 +68,7 @@ impl Facts {
         Self {
             version: hello.filter(|_| complete).and_then(|hello| names::version(hello.version)),
             cipher: chosen.map(|hello| names::cipher(hello.suite)),
-            cipher_class: hello.map(|hello| names::class(hello.suite, group)),
+            cipher_class: hello.map(|hello| suites::class(hello.suite, group).name()),
             group: group.map(names::group),
             dh_bits: flight.key_exchange.dh_bits,
             signature: flight.key_exchange.signature.map(names::signature),

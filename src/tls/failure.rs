@@ -1,6 +1,6 @@
 //! Why a handshake or a session failed: a kind that can be counted, and words.
 
-use super::names;
+use super::{legacy, names};
 use rustls::{Error, InvalidMessage};
 
 /// What kind of failure: the column `tls_error`.
@@ -59,6 +59,21 @@ impl Failure {
     pub(super) fn alert(description: u8) -> Self {
         let words = format!("the server sent the alert {}", names::alert(description));
         Self { kind: Kind::Alert, alert: Some(description), words }
+    }
+}
+
+impl From<legacy::Failure> for Failure {
+    fn from(failure: legacy::Failure) -> Self {
+        use legacy::Failure as Legacy;
+        let kind = match failure {
+            Legacy::Alert(description) => return Self::alert(description),
+            Legacy::NotTls | Legacy::Message(_) => Kind::Malformed,
+            Legacy::UnexpectedMessage(_) | Legacy::UnexpectedRecord(_) => Kind::Unexpected,
+            Legacy::Version(_) | Legacy::Suite(_) | Legacy::Compression(_) | Legacy::Group(_) => Kind::Incompatible,
+            Legacy::ServerKey | Legacy::Flood => Kind::Misbehaved,
+            Legacy::Record | Legacy::Finished => Kind::Decrypt,
+        };
+        Self::new(kind, failure.to_string())
     }
 }
 

@@ -9,18 +9,20 @@
 mod capture;
 mod facts;
 mod failure;
+pub mod legacy;
 mod modern;
 mod names;
 pub mod ocsp;
 mod rung;
 mod session;
+pub mod suites;
 pub mod tap;
 
 use capture::Capture;
 pub use facts::Facts;
 pub use failure::{Failure, Kind};
-use rustls::ClientConfig;
 pub use rung::Rung;
+use rustls::ClientConfig;
 pub use session::Session;
 use std::sync::Arc;
 
@@ -65,33 +67,64 @@ impl Alpn {
     }
 }
 
+/// Which cipher suites are offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// What rustls has, and after it what old servers want: CBC, RC4, 3DES, RSA and finite-field key exchange; anonymous
+    /// ones, export and NULL last.
+    #[default]
+    Wide,
+    /// What rustls has: forward secret and authenticated encryption.
+    Strong,
+}
+
 /// What all sessions of a lane share.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// One for each of [`Alpn::ALL`].
     configs: [Arc<ClientConfig>; Alpn::ALL.len()],
     capture: Arc<Capture>,
+    offer: Offer,
 }
 
 impl Client {
-    /// A client that offers TLS 1.3 and 1.2 with what rustls has, AES-128 first, as browsers do.
-    pub fn new() -> Result<Self, rustls::Error> {
+    /// A client that begins with TLS 1.3 and 1.2, AES-128 first, as browsers do.
+    pub fn new(offer: Offer) -> Result<Self, rustls::Error> {
         let capture = Arc::new(Capture::default());
-        let base = modern::config(&capture)?;
+        let base = modern::config(&capture, offer)?;
         let configs = Alpn::ALL.map(|alpn| {
             let mut config = base.clone();
             config.alpn_protocols = alpn.names().iter().map(|name| name.as_bytes().to_vec()).collect();
             Arc::new(config)
         });
-        Ok(Self { configs, capture })
+        Ok(Self { configs, capture, offer })
     }
 
-    /// The cipher suites and groups offered, in order, by IANA name: part of what was measured.
-    pub fn offer(&self) -> (Vec<String>, Vec<String>) {
-        let provider = self.configs[0].crypto_provider();
-        let suites = provider.cipher_suites.iter().map(|suite| names::cipher(suite.suite().into())).collect();
-        let groups = provider.kx_groups.iter().map(|group| names::group(group.name().into())).collect();
-        (suites, groups)
+    /// Random bytes from where rustls has its own.
+    fn random(&self) -> Result<[u8; 32], rustls::Error> {
+        let mut bytes = [0; 32];
+        let random = self.configs[0].crypto_provider().secure_random;
+        random.fill(&mut bytes).map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+        Ok(bytes)
+    }
+
+    /// The cipher suites offered on a rung, in order, by IANA name: part of what was measured.
+    pub fn suites(&self, rung: Rung) -> Vec<String> {
+        let own: &[u16] = match rung {
+            Rung::Modern => {
+                let suites = &self.configs[0].crypto_provider().cipher_suites;
+                return suites.iter().map(|suite| names::cipher(suite.suite().into())).collect();
+            }
+            Rung::Legacy => &suites::MODERN,
+            Rung::Ssl3 => &suites::SSL3,
+        };
+        let old = if rung == Rung::Legacy { &suites::OLD[..] } else { &[] };
+        own.iter().chain(old).map(|suite| names::cipher(*suite)).collect()
+    }
+
+    /// The groups offered, in order, by IANA name.
+    pub fn groups(&self) -> Vec<String> {
+        self.configs[0].crypto_provider().kx_groups.iter().map(|group| names::group(group.name().into())).collect()
     }
 }
 

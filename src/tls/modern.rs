@@ -4,7 +4,9 @@
 //! nothing secret goes through these sessions, and a fresh X25519 key costs a tenth of a handshake. AES-128 comes first:
 //! a server that leaves the choice to us then hashes with SHA-256, which CPUs have instructions for.
 
+use super::Offer;
 use super::capture::Capture;
+use super::suites::OLD;
 use aws_lc_rs::agreement::{
     Algorithm, ECDH_P256, ECDH_P384, ECDH_P521, PrivateKey, PublicKey, UnparsedPublicKey, X25519, agree,
 };
@@ -14,13 +16,16 @@ use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedK
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, Error, NamedGroup, PeerMisbehaved, SupportedCipherSuite};
+use rustls::{
+    CipherSuite, CipherSuiteCommon, ClientConfig, Error, NamedGroup, PeerMisbehaved, ProtocolVersion,
+    SupportedCipherSuite, Tls12CipherSuite,
+};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The configuration of a lane, which shows `capture` what rustls alone sees.
-pub(super) fn config(capture: &Arc<Capture>) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_details(Arc::new(provider()?), Arc::new(NoClock))
+pub(super) fn config(capture: &Arc<Capture>, offer: Offer) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider(offer)?), Arc::new(NoClock))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(capture) as Arc<_>)
@@ -30,12 +35,42 @@ pub(super) fn config(capture: &Arc<Capture>) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-fn provider() -> Result<CryptoProvider, Error> {
-    Ok(CryptoProvider { cipher_suites: SUITES.to_vec(), kx_groups: groups()?, ..default_provider() })
+fn provider(offer: Offer) -> Result<CryptoProvider, Error> {
+    let stubs: &[Tls12CipherSuite] = match offer {
+        Offer::Wide => &STUBS,
+        Offer::Strong => &[],
+    };
+    let cipher_suites = SUITES.iter().copied().chain(stubs.iter().map(SupportedCipherSuite::Tls12)).collect();
+    Ok(CryptoProvider { cipher_suites, kx_groups: groups()?, ..default_provider() })
 }
 
+/// Whether rustls goes on with what a server chose.
+pub(super) fn speaks(version: u16, suite: u16) -> bool {
+    let real =
+        |version| SUITES.iter().any(|real| real.version().version == version && u16::from(real.suite()) == suite);
+    match version {
+        0x0304 => real(ProtocolVersion::TLSv1_3),
+        0x0303 => real(ProtocolVersion::TLSv1_2),
+        _ => false,
+    }
+}
+
+/// Suites that rustls offers and would not know how to speak: what a server has to show that prefers one of these is
+/// known before rustls learns of it, and the legacy engine goes on.
+static STUBS: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
+    let SupportedCipherSuite::Tls12(real) = suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 else { return Vec::new() };
+    let stub = |number: &u16| Tls12CipherSuite {
+        common: CipherSuiteCommon { suite: CipherSuite::from(*number), ..real.common },
+        prf_provider: real.prf_provider,
+        kx: real.kx,
+        sign: real.sign,
+        aead_alg: real.aead_alg,
+    };
+    OLD.iter().map(stub).collect()
+});
+
 /// What rustls itself goes on with.
-pub(super) static SUITES: &[SupportedCipherSuite] = &[
+static SUITES: &[SupportedCipherSuite] = &[
     suite::TLS13_AES_128_GCM_SHA256,
     suite::TLS13_CHACHA20_POLY1305_SHA256,
     suite::TLS13_AES_256_GCM_SHA384,

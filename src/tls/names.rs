@@ -20,20 +20,6 @@ pub(super) fn cipher(suite: u16) -> String {
     TlsCipherSuite::from_id(suite).map_or_else(|| format!("0x{suite:04x}"), |suite| suite.name.to_owned())
 }
 
-/// Class of a cipher suite as in the study's Fig. 3, with the group that TLS 1.3 leaves open.
-pub(super) fn class(suite: u16, group: Option<u16>) -> &'static str {
-    let name = TlsCipherSuite::from_id(suite).map_or("", |suite| suite.name);
-    match (suite >> 8, group) {
-        (0x13, Some(0x0100..=0x01ff)) => "DHE",
-        (0x13, Some(_)) => "ECDHE",
-        _ if name.contains("_ECDHE_") => "ECDHE",
-        _ if name.contains("_DHE_") => "DHE",
-        _ if name.contains("_AES_") => "AES",
-        _ if name.contains("_RC4_") => "RC4",
-        _ => "other",
-    }
-}
-
 /// Supported group.
 pub(super) fn group(group: u16) -> String {
     let group = NamedGroup::from(group);
@@ -101,21 +87,5 @@ mod tests {
         assert_eq!(alert(48), "unknown_ca");
         assert_eq!(alert(70), "protocol_version");
         assert_eq!(alert(200), "alert_200");
-    }
-
-    #[test]
-    fn classes_are_those_of_figure_3() {
-        for (suite, group, name) in [
-            (0x1301, Some(29), "ECDHE"),
-            (0x1302, Some(0x0100), "DHE"),
-            (0xc02f, Some(23), "ECDHE"),
-            (0x0033, None, "DHE"),
-            (0x002f, None, "AES"),
-            (0x0005, None, "RC4"),
-            (0x000a, None, "other"),
-            (0x5555, None, "other"),
-        ] {
-            assert_eq!(class(suite, group), name, "{suite:04x}");
-        }
     }
 }

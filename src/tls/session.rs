@@ -2,20 +2,24 @@
 
 use super::facts::Facts;
 use super::failure::{Failure, Kind};
-use super::names;
+use super::legacy::{self, Engine, Profile};
 use super::ocsp::Ocsp;
-use super::tap::{Alert, Tap};
-use super::{Alpn, Client, State};
+use super::tap::{Alert, Tap, Unreadable};
+use super::{Alpn, Client, Offer, Rung, State, modern, names};
 use rustls::ClientConnection;
 use rustls::pki_types::{DnsName, IpAddr, ServerName};
 use std::io::Read;
 use std::sync::Arc;
+
+/// Length of a record's header.
+const RECORD_HEADER: usize = 5;
 
 /// One TLS connection.
 #[derive(Debug)]
 pub struct Session {
     tap: Tap,
     speaker: Speaker,
+    rung: Rung,
     state: State,
     established: bool,
     error: Option<Failure>,
@@ -28,33 +32,56 @@ pub struct Session {
 /// Who holds the handshake.
 #[derive(Debug)]
 enum Speaker {
-    /// rustls has written the ClientHello, and waits for the tap to see the answer to it.
-    Undecided { rustls: Box<ClientConnection>, pending: Vec<u8> },
+    /// rustls has written the ClientHello, and waits for the tap to see the answer to it. The hello is kept for whom it
+    /// may fall to: the legacy engine, unless rustls is to go on in any case.
+    Undecided { rustls: Box<ClientConnection>, hello: Vec<u8>, pending: Vec<u8> },
     /// rustls.
     Rustls(Box<ClientConnection>),
+    /// Our own engine.
+    Legacy(Box<Engine>),
     /// Nobody any more: a message is too long for rustls, and the tap reads it to its end. Then `alert` is sent.
     Reader { alert: Vec<u8> },
 }
 
 impl Session {
-    /// Begins a handshake with the server at `address` (host order; it is not sent) and writes the
-    /// ClientHello to `out`. A `name` is sent as SNI (RFC 6066, section 3) if it can be.
+    /// Begins a handshake with the server at an address (in host order; it is not sent) with what a rung offers, and writes
+    /// the ClientHello to `out`. A `name` is sent as SNI (RFC 6066, section 3) if it can be.
     pub fn start(
         client: &Client,
-        address: u32,
+        (rung, address): (Rung, u32),
         name: Option<&str>,
         alpn: Alpn,
         out: &mut Vec<u8>,
     ) -> Result<Self, rustls::Error> {
-        let config = &client.configs[alpn as usize];
         let name = name.and_then(|name| DnsName::try_from(name.to_owned()).ok());
-        let address = || ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
-        let name = name.map_or_else(address, ServerName::DnsName);
-        let mut rustls = Box::new(ClientConnection::new(Arc::clone(config), name)?);
-        flush(&mut rustls, out);
+        let begin = out.len();
+        let profile = match rung {
+            Rung::Modern => None,
+            Rung::Legacy => Some(Profile::Legacy),
+            Rung::Ssl3 => Some(Profile::Ssl3),
+        };
+        let speaker = match profile {
+            None => {
+                let address = || ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
+                let name = name.map_or_else(address, ServerName::DnsName);
+                let config = &client.configs[alpn as usize];
+                let mut rustls = Box::new(ClientConnection::new(Arc::clone(config), name)?);
+                flush(&mut rustls, out);
+                let hello = match client.offer {
+                    Offer::Wide => message_of(&out[begin..]).to_vec(),
+                    Offer::Strong => Vec::new(),
+                };
+                Speaker::Undecided { rustls, hello, pending: Vec::new() }
+            }
+            Some(profile) => {
+                out.extend(legacy::hello(profile, name.as_ref(), client.random()?));
+                Speaker::Legacy(Box::new(Engine::take_over(message_of(&out[begin..]), client.random()?)))
+            }
+        };
         Ok(Self {
             tap: Tap::server(),
-            speaker: Speaker::Undecided { rustls, pending: Vec::new() },
+            speaker,
+            rung,
             state: State::Handshaking,
             established: false,
             error: None,
@@ -79,11 +106,15 @@ impl Session {
                 }
             }
             Speaker::Rustls(_) => self.rustls(client, bytes, plain, out),
+            Speaker::Legacy(_) => self.legacy(bytes, plain, out),
             Speaker::Reader { .. } => {}
         }
         // Only now is the secret known that opens the rest.
         self.tap.feed(&bytes[seen..]);
         self.read_on(out);
+        if let (Some(error), Some(Unreadable::TooLong(_))) = (&mut self.error, self.tap.flight().error) {
+            error.kind = Kind::TooLarge;
+        }
         if self.error.is_some() && self.alert_sent.is_none() {
             self.alert_sent = fatal_alert(&out[said..]);
         }
@@ -100,10 +131,35 @@ impl Session {
 
     fn decide(&mut self, client: &Client, plain: &mut Vec<u8>, out: &mut Vec<u8>) {
         let idle = Speaker::Reader { alert: Vec::new() };
-        if let Speaker::Undecided { rustls, pending } = std::mem::replace(&mut self.speaker, idle) {
-            self.speaker = Speaker::Rustls(rustls);
-            self.rustls(client, &pending, plain, out);
+        let Speaker::Undecided { rustls, hello, pending } = std::mem::replace(&mut self.speaker, idle) else { return };
+        let chosen = self.tap.flight().server_hello.as_ref();
+        let foreign = chosen.is_some_and(|chosen| !modern::speaks(chosen.version, chosen.suite));
+        match client.random() {
+            Ok(seed) if foreign && !hello.is_empty() => {
+                self.speaker = Speaker::Legacy(Box::new(Engine::take_over(&hello, seed)));
+                self.legacy(&pending, plain, out);
+            }
+            _ => {
+                self.speaker = Speaker::Rustls(rustls);
+                self.rustls(client, &pending, plain, out);
+            }
         }
+    }
+
+    /// The legacy engine takes bytes.
+    fn legacy(&mut self, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) {
+        let Speaker::Legacy(engine) = &mut self.speaker else { return };
+        self.state = match engine.receive(bytes, out, plain) {
+            legacy::State::Handshaking => State::Handshaking,
+            legacy::State::Established => State::Established,
+            legacy::State::Closed => State::Closed,
+            legacy::State::Failed(failure) => {
+                self.error = Some(failure.into());
+                self.alert_sent = engine.alert_sent();
+                State::Failed
+            }
+        };
+        self.established |= self.state == State::Established;
     }
 
     /// rustls takes bytes.
@@ -182,18 +238,26 @@ impl Session {
     /// Encrypts `plain` to `out`.
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         use std::io::Write;
-        if let Speaker::Rustls(connection) = &mut self.speaker {
-            // Our lines are far smaller than rustls' buffer of 64 KiB, which `flush` empties each time.
-            let _ = connection.writer().write_all(plain);
-            flush(connection, out);
+        match &mut self.speaker {
+            Speaker::Rustls(connection) => {
+                // Our lines are far smaller than rustls' buffer of 64 KiB, which `flush` empties each time.
+                let _ = connection.writer().write_all(plain);
+                flush(connection, out);
+            }
+            Speaker::Legacy(engine) => engine.send(plain, out),
+            Speaker::Undecided { .. } | Speaker::Reader { .. } => {}
         }
     }
 
     /// Says close_notify.
     pub fn close(&mut self, out: &mut Vec<u8>) {
-        if let Speaker::Rustls(connection) = &mut self.speaker {
-            connection.send_close_notify();
-            flush(connection, out);
+        match &mut self.speaker {
+            Speaker::Rustls(connection) => {
+                connection.send_close_notify();
+                flush(connection, out);
+            }
+            Speaker::Legacy(engine) => engine.close(out),
+            Speaker::Undecided { .. } | Speaker::Reader { .. } => {}
         }
     }
 
@@ -218,9 +282,11 @@ impl Session {
         self.error.as_ref()
     }
 
-    /// The first alert that came, close_notify apart.
+    /// The first alert that ended the handshake. That is not close_notify, nor a warning, unless it says the same as a
+    /// refusal.
     pub fn alert(&self) -> Option<u8> {
-        self.tap.flight().alerts.iter().map(|alert| alert.description).find(|description| *description != 0)
+        let ends = |alert: &&Alert| alert.level != 1 || Rung::refused_by(alert.description);
+        self.tap.flight().alerts.iter().find(ends).map(|alert| alert.description)
     }
 
     /// The chain as presented. Once rustls keeps it, we do not.
@@ -243,19 +309,24 @@ impl Session {
         let response = flight.certificates.as_ref().and_then(|certificates| certificates.ocsp.as_deref());
         let ocsp_says = self.ocsp.or_else(|| response.map(Ocsp::parse));
         Facts {
-            offered: Some("TLSv1.3"),
+            offered: Some(self.rung.offered()),
             ticket: facts.ticket.map(|seen| seen || self.ticket),
             // Inside the session, behind the tap's back.
             alert: facts.alert.or_else(|| self.error.as_ref()?.alert.map(names::alert)),
             alert_sent: self.alert_sent.map(names::alert),
             ocsp: flight.certificates.is_some().then_some(ocsp_says.is_some()),
             ocsp_says,
-            engine: Some("rustls"),
+            engine: Some(if matches!(self.speaker, Speaker::Legacy(_)) { "legacy" } else { "rustls" }),
             chain: self.chain(),
             error: self.error.clone(),
             ..facts
         }
     }
+}
+
+/// The handshake message in a record.
+fn message_of(record: &[u8]) -> &[u8] {
+    record.get(RECORD_HEADER..).unwrap_or_default()
 }
 
 /// The fatal alert among records that are in the clear.

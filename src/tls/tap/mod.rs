@@ -6,15 +6,17 @@
 //!
 //! Bounded: one record while it is decrypted, one message, 32 certificates, 16 alerts.
 
-mod handshake;
+pub(super) mod handshake;
 mod hello;
 mod messages;
-mod reader;
-mod record;
+pub(super) mod reader;
+pub(super) mod record;
 mod secret;
 
 use handshake::{Messages, kind};
+pub(super) use hello::extension;
 pub use hello::{ClientHello, ServerHello};
+pub(super) use messages::Parameters;
 pub use messages::{Certificates, KeyExchange};
 use reader::Reader;
 use record::{Content, NotTls, PAYLOAD_MAX, Portion, Records};
@@ -82,8 +84,10 @@ pub struct Flight {
 pub enum Unreadable {
     /// No TLS record.
     NotTls,
-    /// A message that breaks its own lengths, or is too long: its type.
+    /// A message that breaks its own lengths: its type.
     Message(u8),
+    /// A message that is too long: its type.
+    TooLong(u8),
     /// A record that the secret does not open.
     Record,
 }
@@ -93,7 +97,8 @@ impl Unreadable {
     pub fn reason(self) -> String {
         match self {
             Self::NotTls => "not a TLS record".to_owned(),
-            Self::Message(kind) => format!("handshake message {kind} is malformed or too long"),
+            Self::Message(kind) => format!("handshake message {kind} is malformed"),
+            Self::TooLong(kind) => format!("handshake message {kind} is too long"),
             Self::Record => "an encrypted record does not open".to_owned(),
         }
     }
@@ -259,7 +264,10 @@ impl Tap {
             let flight = &mut self.flight;
             let mut result = Ok(false);
             self.messages.next(&mut bytes, |kind, body| {
-                result = body.and_then(|body| message(flight, kind, body)).ok_or(Unreadable::Message(kind));
+                result = match body {
+                    Some(body) => message(flight, kind, body).ok_or(Unreadable::Message(kind)),
+                    None => Err(Unreadable::TooLong(kind)),
+                };
             });
             if result? {
                 self.end();
