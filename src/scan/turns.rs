@@ -28,8 +28,9 @@ const FIRST_REPETITION: Duration = Duration::from_secs(1);
 const FLIGHT: Duration = Duration::from_millis(250);
 /// How long after the next repetition was due a host is taken to have given up.
 const DECISION: Duration = Duration::from_secs(1);
-/// How long a further connection waits after the one before it, so that nothing of that is under way any more.
-const REST: Duration = Duration::from_secs(1);
+/// How long a further connection waits after the one before it, so that nothing of that is under way any more: a
+/// straggler is answered by a reset, which would hit the new connection.
+const REST: Duration = Duration::from_secs(3);
 /// How long the answer to a repeated SYN is awaited.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often a SYN is repeated before the target is given up.

@@ -475,7 +475,11 @@ impl Checker {
                     _ => Some("a row of a host that does not exist".to_owned()),
                 };
                 if let Some(wrong) = wrong {
-                    found.push(format!("{name}: {wrong} ({} of its frames were harmed; {:?})", flow.harmed, row.error));
+                    let rung = row.rung;
+                    found.push(format!(
+                        "{name}, {rung}: {wrong} ({} of its frames were harmed; {:?})",
+                        flow.harmed, row.error
+                    ));
                 }
             }
         }

@@ -159,7 +159,7 @@ impl Session {
                 State::Failed
             }
         };
-        self.established |= self.state == State::Established;
+        self.established |= engine.established();
     }
 
     /// rustls takes bytes.

@@ -325,6 +325,10 @@ impl Script {
         if direct && self.manner == Manner::NotTls {
             return Truth { outcome: "not_tls", ..Truth::default() };
         }
+        let refused = self.version == Tls::Strict12 && rung == Rung::Modern;
+        if direct && refused {
+            return Truth { outcome: "tls_failed", ..Truth::default() };
+        }
         let Some(part) = self.part() else {
             return Truth { outcome: "complete", tls: version, ..Truth::default() };
         };
@@ -334,11 +338,9 @@ impl Script {
             return Truth { outcome: "service_refused", tls: version.filter(|_| direct), ..greeted };
         }
         let inside = (part.told)(&Scene { inside: true, ..clear });
-        let refused = self.version == Tls::Strict12 && rung == Rung::Modern;
         if refused && self.manner == Manner::Secure {
-            let accepted = clear.offers().then_some(true).filter(|_| !direct);
-            let said = Truth { before: first.capabilities, offered: accepted, accepted, ..greeted };
-            return Truth { outcome: "tls_failed", ..if direct { Truth::default() } else { said } };
+            let (offered, accepted) = (Some(true), Some(true));
+            return Truth { outcome: "tls_failed", before: first.capabilities, offered, accepted, ..greeted };
         }
         let complete = Truth {
             outcome: "complete",
