@@ -185,6 +185,13 @@ enum State {
     Answer { times: u8, until: Instant },
 }
 
+impl State {
+    /// A SYN was sent.
+    fn asked(self) -> bool {
+        matches!(self, Self::Answer { times, until } if times > 1 || times == 1 && until < Instant::FAR_FUTURE)
+    }
+}
+
 #[derive(Debug)]
 struct Queue {
     state: State,
@@ -323,6 +330,10 @@ impl Turns {
         let Some(place) = queue.waiting.iter().position(|waiting| waiting.tuple == tuple) else {
             return Repetition::Unknown;
         };
+        // Of a further connection nothing can have come before its SYN went: this is a straggler.
+        if !queue.waiting[place].answered() && !queue.state.asked() {
+            return Repetition::Unknown;
+        }
         queue.waiting[place].repeated(now, syn_ack);
         if place > 0 || !room || !matches!(queue.state, State::Answer { .. }) {
             return Repetition::Waits;
