@@ -91,9 +91,11 @@ fn try_out(case: &Case, server: &mut Server) -> Option<Seen> {
 /// Keeps what a server said, under a name that says what it was set to.
 fn keep(case: &Case, seen: &Seen) {
     if let Ok(folder) = std::env::var("STARLING_RECORD") {
-        let stack = case.stack.split([' ', '-']).next().unwrap().to_lowercase();
-        let name =
-            format!("{stack}-{:04x}-{:04x}-{:?}.bin", case.version, case.suite.id.0, case.profile).to_lowercase();
+        let stack = case.stack.replace([' ', '.', '-'], "");
+        let exchange = exchange(case.exchange).replace(' ', "");
+        let asks = if case.asks { "-asks" } else { "" };
+        let (version, suite, profile) = (case.version, case.suite.id.0, case.profile);
+        let name = format!("{stack}-{version:04x}-{suite:04x}-{profile:?}-{exchange}{asks}.bin").to_lowercase();
         std::fs::write(std::path::Path::new(&folder).join(name), &seen.received).unwrap();
     }
 }

@@ -16,33 +16,34 @@ macro_rules! recordings {
     };
 }
 
-/// Stack, version, suite, hello.
+/// Stack, version, suite, hello, key exchange.
 const RECORDINGS: &[(&str, &[u8])] = recordings![
-    "gnutls-0301-0004-legacy",
-    "gnutls-0303-003b-legacy",
-    "gnutls-0303-009d-legacy",
-    "nss-0300-000a-legacy",
-    "openssl-0300-0005-legacy",
-    "openssl-0300-000a-ssl3",
-    "openssl-0300-002f-legacy",
-    "openssl-0300-0033-ssl3",
-    "openssl-0301-0018-legacy",
-    "openssl-0301-002f-legacy",
-    "openssl-0301-0039-legacy",
-    "openssl-0301-c014-legacy",
-    "openssl-0302-002f-legacy",
-    "openssl-0302-c011-legacy",
-    "openssl-0302-c016-legacy",
-    "openssl-0303-0041-legacy",
-    "openssl-0303-006b-legacy",
-    "openssl-0303-00a2-legacy",
-    "openssl-0303-c009-legacy",
-    "openssl-0303-c028-legacy",
-    "openssl-0303-ccaa-legacy",
-    "sunjsse-0300-0003-legacy",
-    "sunjsse-0300-c013-legacy",
-    "sunjsse-0301-0015-legacy",
-    "tlslite-0300-0033-legacy",
+    "gnutls37-0301-0004-legacy-rsa-asks",
+    "gnutls37-0303-003b-legacy-rsa-asks",
+    "gnutls37-0303-009d-legacy-rsa-asks",
+    "nss387-0300-000a-legacy-rsa",
+    "openssl111w-0300-0005-legacy-rsa",
+    "openssl111w-0300-000a-ssl3-rsa",
+    "openssl111w-0300-002f-legacy-rsa-asks",
+    "openssl111w-0300-0033-ssl3-dh1024",
+    "openssl111w-0301-0018-legacy-dh1024",
+    "openssl111w-0301-002f-legacy-rsa",
+    "openssl111w-0301-0039-legacy-dh1024",
+    "openssl111w-0301-c014-legacy-secp256r1",
+    "openssl111w-0302-002f-legacy-rsa-asks",
+    "openssl111w-0302-c011-legacy-secp256r1",
+    "openssl111w-0302-c014-legacy-secp521r1",
+    "openssl111w-0302-c016-legacy-secp256r1",
+    "openssl111w-0303-0041-legacy-rsa",
+    "openssl111w-0303-006b-legacy-dh1024",
+    "openssl111w-0303-00a2-legacy-dh1024",
+    "openssl111w-0303-c009-legacy-secp256r1",
+    "openssl111w-0303-c028-legacy-secp256r1",
+    "openssl111w-0303-ccaa-legacy-dh1024",
+    "sunjsse17-0300-0003-ssl3-rsa512",
+    "sunjsse17-0300-c013-legacy-secp256r1",
+    "sunjsse17-0301-0015-legacy-dh1024",
+    "tlsliteng08-0300-0033-legacy-dh512",
 ];
 
 fn recording(name: &str) -> &'static [u8] {
@@ -54,7 +55,7 @@ fn engine(profile: Profile) -> Engine {
 }
 
 fn of(name: &str) -> Engine {
-    engine(if name.ends_with("ssl3") { Profile::Ssl3 } else { Profile::Legacy })
+    engine(if name.contains("-ssl3-") { Profile::Ssl3 } else { Profile::Legacy })
 }
 
 /// State, what was said, what was understood.
@@ -80,8 +81,8 @@ fn what_servers_said_is_understood_again_at_any_split() {
             let mut line = LINE.to_vec();
             line[..LINE.len() - 1].reverse();
             match name.split('-').next() {
-                Some("openssl") => (State::Established, line),
-                Some("nss") => (State::Closed, whole.2.clone()),
+                Some("openssl111w") => (State::Established, line),
+                Some("nss387") => (State::Established, whole.2.clone()),
                 _ => (State::Established, LINE.to_vec()),
             }
         };
@@ -99,19 +100,19 @@ fn what_servers_said_is_understood_again_at_any_split() {
 
 #[test]
 fn what_is_not_spoken_is_left_politely() {
-    let end = replay(engine(Profile::Legacy), [recording("openssl-0303-0041-legacy")]);
+    let end = replay(engine(Profile::Legacy), [recording("openssl111w-0303-0041-legacy-rsa")]);
     // user_canceled, then close_notify.
     assert_eq!(end.1, [21, 3, 3, 0, 2, 1, 90, 21, 3, 3, 0, 2, 1, 0]);
     let mut engine = engine(Profile::Legacy);
-    engine.receive(recording("openssl-0303-0041-legacy"), &mut Vec::new(), &mut Vec::new());
+    engine.receive(recording("openssl111w-0303-0041-legacy-rsa"), &mut Vec::new(), &mut Vec::new());
     assert_eq!(engine.alert_sent(), Some(90));
 }
 
 #[test]
 fn a_request_for_a_certificate_is_answered_by_none() {
     for (name, answer) in [
-        ("openssl-0302-002f-legacy", &[22, 3, 2, 0, 7, 11, 0, 0, 3, 0, 0, 0][..]),
-        ("openssl-0300-002f-legacy", &[21, 3, 0, 0, 2, 1, 41]),
+        ("openssl111w-0302-002f-legacy-rsa-asks", &[22, 3, 2, 0, 7, 11, 0, 0, 3, 0, 0, 0][..]),
+        ("openssl111w-0300-002f-legacy-rsa-asks", &[21, 3, 0, 0, 2, 1, 41]),
     ] {
         let mut tap = Tap::server();
         tap.feed(recording(name));
@@ -122,7 +123,7 @@ fn a_request_for_a_certificate_is_answered_by_none() {
 
 #[test]
 fn our_side_reads_as_a_client_does() {
-    let bytes = recording("openssl-0303-006b-legacy");
+    let bytes = recording("openssl111w-0303-006b-legacy-dh1024");
     let (_, out, _) = replay(engine(Profile::Legacy), [bytes]);
     let mut tap = Tap::client();
     tap.feed(&hello(Profile::Legacy, None, RANDOM));
@@ -132,7 +133,7 @@ fn our_side_reads_as_a_client_does() {
 
 #[test]
 fn text_is_sent_in_records_only_once_the_handshake_is_done() {
-    let bytes = recording("openssl-0301-0018-legacy");
+    let bytes = recording("openssl111w-0301-0018-legacy-dh1024");
     let (mut engine, mut out) = (engine(Profile::Legacy), Vec::new());
     engine.send(b"early", &mut out);
     assert!(out.is_empty());
@@ -148,7 +149,7 @@ fn text_is_sent_in_records_only_once_the_handshake_is_done() {
 
 #[test]
 fn a_byte_changed_anywhere_behind_the_hello_is_noticed() {
-    let bytes = recording("openssl-0301-c014-legacy");
+    let bytes = recording("openssl111w-0301-c014-legacy-secp256r1");
     let whole = replay(engine(Profile::Legacy), [bytes]);
     assert_eq!(whole.0, State::Established);
     for at in (0..bytes.len()).step_by(7) {
@@ -207,7 +208,7 @@ fn what_a_server_may_not_do_ends_the_connection_and_is_told_to_it() {
 
 #[test]
 fn a_warning_and_a_request_for_renegotiation_are_passed_over() {
-    let flight = recording("openssl-0301-002f-legacy");
+    let flight = recording("openssl111w-0301-002f-legacy-rsa");
     let before = [record(21, &[1, 112]), record(22, &[0, 0, 0, 0])].concat();
     let end = replay(engine(Profile::Legacy), [&before[..], flight]);
     assert_eq!(end.0, State::Established);
