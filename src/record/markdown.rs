@@ -19,6 +19,7 @@ census/
   certificates/*.parquet
   chains/*.parquet
   prefixes/*.parquet
+  connections/*.parquet
   verdicts/*.parquet     by `starling verify`
 ```
 
