@@ -1,6 +1,8 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::base::UtcMicros;
 use crate::targets::ports;
+use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,6 +22,8 @@ pub enum Command {
     Scan(Box<Scan>),
     /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
     Check(Check),
+    /// Judge the certificate chains of a dataset: valid, self-signed, expired, and what else the study tells apart.
+    Verify(Verify),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -389,6 +393,56 @@ pub struct Check {
     /// Folder of the dataset.
     #[arg(value_name = "DATASET")]
     pub dataset: PathBuf,
+}
+
+/// `starling verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each distinct chain gets a row in the table verdicts: one word, the flags behind it (which overlap), weak algorithms by \
+flags of their own, and the best path. Certificates that a server did not send are looked for in all other chains; such \
+chains are missing_intermediate, with completed set. Verdicts are written as a whole: until then the earlier ones stay.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling verify census
+  starling verify --at 2015-07-29 --roots mozilla-2015.pem --keep census
+  duckdb -init census/views.sql -c 'select verdict, count(*) from verdicts group by 1'")]
+pub struct Verify {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
+
+    /// File of trusted root certificates, PEM [default: those that Mozilla trusts, as of the version that the summary
+    /// tells].
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+
+    /// Time to judge at, UTC: 2015-07-29, 2015-07-29T12:00:00Z, or seconds since 1970 [default: when each chain was
+    /// first seen].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<UtcMicros>,
+
+    /// Leave the verdicts of earlier calls in the dataset; the view judgements has all of them, verdicts the last ones.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Threads [default: one a CPU].
+    #[arg(short = 'T', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+
+    /// No progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// A time in UTC.
+fn time(text: &str) -> Result<UtcMicros, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return seconds.checked_mul(1_000_000).map(UtcMicros).ok_or_else(|| "too late".to_owned());
+    }
+    let nanos = string_to_timestamp_nanos(text);
+    nanos.map(|nanos| UtcMicros(nanos / 1_000)).map_err(|_| "write it as 2015-07-29 or 2015-07-29T12:00:00Z".to_owned())
 }
 
 /// `starling doctor`.
