@@ -97,10 +97,10 @@ fn problems(steps: &[Step], end: End) -> BTreeSet<&'static str> {
         let facts = &step.facts;
         found(facts.unknown_critical, "critical_extension");
         found(step.checked == Checked::Unknown, "algorithm");
-        let is_anchor = end == End::Root && index + 1 == steps.len();
+        let is_anchor = end == End::Root && index > 0 && index + 1 == steps.len();
         found(!is_anchor && facts.for_servers == Some(false), "extended_key_usage");
         if index == 0 {
-            found(facts.key_usage.is_some_and(|usage| !lets_serve(usage)) && !is_anchor, "key_usage");
+            found(facts.key_usage.is_some_and(|usage| !lets_serve(usage)), "key_usage");
             continue;
         }
         found(!is_ca(facts), "not_a_ca");

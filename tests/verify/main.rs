@@ -6,7 +6,7 @@ mod dataset;
 mod hostile;
 mod pki;
 
-use pki::{CA, EC, LEAF, Made, Pki, Wish};
+use pki::{CA, LEAF, Made, Pki, Wish};
 use starling::base::UtcMicros;
 use starling::record::certificate::sha256;
 use starling::record::row::{Sha256, Verdict};
@@ -160,7 +160,7 @@ fn chains_of_every_kind_are_judged_as_openssl_judges_them() {
         Case("unordered, with others", vec![&good, &other_root, &root, &middle], none(), 1, "valid", 0),
         Case("direct", vec![&direct], none(), 1, "valid direct in_order", 0),
         Case("an intermediate spelled in another way", vec![&good, &spelled], none(), 1, "valid in_order", 0),
-        Case("the root alone", vec![&root], none(), 1, "valid in_order", 0),
+        Case("the root alone", vec![&root], none(), 1, "in_order key_usage", 26),
         Case("missing", vec![&good], none(), 1, "unknown_root missing_intermediate in_order", 20),
         Case("missing, others have it", vec![&good], vec![&middle], 1, "missing_intermediate completed in_order", 20),
         Case("expired", vec![&good, &middle], none(), 20, "expired in_order", 10),
@@ -188,7 +188,7 @@ fn chains_of_every_kind_are_judged_as_openssl_judges_them() {
             20,
         ),
         Case("crossed", vec![&private, &crossed], none(), 1, "valid in_order", 0),
-        Case("both ways", vec![&private, &other_root, &crossed], none(), 1, "valid", 0),
+        Case("both ways", vec![&private, &other_root, &crossed], none(), 1, "valid in_order", 19),
         Case(
             "crossed by others",
             vec![&private, &other_root],
@@ -218,7 +218,7 @@ fn chains_of_every_kind_are_judged_as_openssl_judges_them() {
         Case("for clients", vec![&client, &middle], none(), 1, "in_order extended_key_usage", 26),
         Case("for both", vec![&server, &middle], none(), 1, "valid in_order", 0),
         Case("key usage of a leaf", vec![&signs, &middle], none(), 1, "in_order key_usage", 26),
-        Case("key usage of an issuer", vec![&of_mute, &mute], none(), 1, "in_order key_usage", 20),
+        Case("key usage of an issuer", vec![&of_mute, &mute], none(), 1, "in_order key_usage", 79),
     ];
     let now = now();
     let mut wrong = Vec::new();
@@ -229,19 +229,16 @@ fn chains_of_every_kind_are_judged_as_openssl_judges_them() {
         if found != *expected || theirs != *error {
             wrong.push(format!("{name}: {found:?}, not {expected:?}; openssl {theirs}, not {error}"));
         }
-        let word = word_of(theirs);
-        let differs = matches!(
-            *name,
-            "brainpool" | "bad signature by itself" | "missing" | "private root not sent" | "key usage of an issuer"
-        );
-        let agrees = word.contains(&verdict.verdict);
-        if agrees == differs && !(*name == "missing" || *name == "private root not sent") {
+        if word_of(theirs).contains(&verdict.verdict) == DIFFERENT.contains(name) {
             wrong.push(format!("{name}: {} beside openssl's {theirs}", verdict.verdict));
         }
         assert_eq!(verdict.path[0], sha256(&chain[0].der), "{name}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Where openssl says something else; docs/VERDICTS.md says why.
+const DIFFERENT: &[&str] = &["both ways", "bad signature by itself", "brainpool"];
 
 /// The words that an error of openssl stands for.
 fn word_of(error: u32) -> &'static [&'static str] {
