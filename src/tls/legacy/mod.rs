@@ -9,6 +9,7 @@
 //! took. What the server showed in the clear is the [`tap`](super::tap)'s to tell, which reads the same bytes. Not
 //! spoken: compression, renegotiation (a request for it is ignored), resumption; export suites, Camellia, SEED, IDEA,
 //! CCM, fixed Diffie-Hellman. A server that chooses one of them is heard to the end of its flight, then left politely.
+//! Java's server, brought down to SSL 3.0 with RSA by a newer hello, expects TLS' form of ClientKeyExchange and closes.
 //!
 //! Bounded: one record, one message of 128 KiB, a count of messages and of records that bring nothing.
 
@@ -482,3 +483,6 @@ impl Engine {
         self.write(HANDSHAKE, &message, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

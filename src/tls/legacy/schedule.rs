@@ -126,7 +126,7 @@ impl Schedule {
         body
     }
 
-    fn prf(self, secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+    pub(super) fn prf(self, secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
         let seed = [&[label], seed].concat();
         out.fill(0);
         if self.version == TLS_1_2 {
