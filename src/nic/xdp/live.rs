@@ -217,8 +217,12 @@ impl Live {
 
     /// Probes that the driver has not taken yet, and may.
     pub(super) fn in_flight(&self) -> usize {
-        let Counts { made, sent, .. } = self.mapping.counts();
-        if self.stopped() { 0 } else { usize::try_from(made - sent).unwrap_or(usize::MAX) }
+        if self.stopped() { 0 } else { usize::try_from(self.mapping.counts().unsent()).unwrap_or(usize::MAX) }
+    }
+
+    /// Takes back the probes to addresses that `whose` says and that are still to be sent.
+    pub(super) fn withdraw(&mut self, whose: &dyn Fn(u32) -> bool) {
+        self.ring.withdraw(whose);
     }
 
     fn stopped(&self) -> bool {
@@ -241,7 +245,8 @@ impl Live {
         counters.live_down += counts.down;
         counters.live_idle += counts.idle;
         // Of a thread that is no more nothing else is to come.
-        counters.live_lost += if self.stopped() { counts.made - counts.sent } else { 0 };
+        counters.live_lost += if self.stopped() { counts.unsent() } else { 0 };
+        counters.live_withdrawn += counts.withdrawn;
     }
 }
 
