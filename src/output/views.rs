@@ -5,29 +5,106 @@
 //! and near the working directory. A dataset is recognised by its run, so a moved one is found where it is,
 //! and no other one is ever taken for it.
 
-use crate::record::schema::{Column, Kind, TABLES, Table};
+use crate::record::row::Handshake;
+use crate::record::schema::{Column, Kind, Row, TABLES, Table};
 
+use super::manifest;
 use super::parquet::schema_part;
 
 /// Name of the script in the dataset's folder.
 pub const FILE: &str = "views.sql";
 
+/// What is known of a table's files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// They have every column of today.
+    Whole,
+    /// They may lack columns of today.
+    OfAnyAge,
+    /// There are none.
+    Absent,
+}
+
 /// The script for the dataset that `run` made at the absolute path `location`; `resumed` if there are other runs too.
 pub fn sql(location: &str, run: &str, resumed: bool) -> String {
-    let mut sql = head(location, run);
+    head(location, run) + &body(resumed, &|_| Files::Whole)
+}
+
+/// What opens one dataset, or several as one, by the text of this program instead of that of their own scripts.
+///
+/// `folder` is the dataset's folder, or the folder that holds `several`; `has` says which tables have files, the
+/// others become views without rows, as do columns that older files lack; `repeated` if runs may tell the same twice.
+pub fn open(folder: &str, several: bool, repeated: bool, has: &dyn Fn(&str) -> bool) -> String {
+    let pattern = folder.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]");
+    let pattern = if several { pattern + "/*" } else { pattern };
+    let files = |name: &str| if has(name) { Files::OfAnyAge } else { Files::Absent };
+    format!("SET VARIABLE dataset = {};\n", quoted(&pattern)) + &body(repeated || several, &files)
+}
+
+/// Macros and views, for a `dataset` that is known.
+fn body(repeated: bool, files: &dyn Fn(&str) -> Files) -> String {
+    let mut sql = MACROS.to_owned();
     for table in TABLES {
-        sql.push_str(&view(table, resumed));
+        sql.push_str(&view(table, repeated, files(table.name)));
     }
-    sql.push_str(SERVERS);
+    sql.push_str(if files(manifest::FILE) == Files::Absent { NO_RUNS } else { RUNS });
+    sql.push_str(DERIVED);
+    for (name, from) in [("scan_results", Handshake::TABLE)] {
+        let derived = Table { name, ..from };
+        sql.extend(derived.columns.iter().map(|column| comment(&derived, column)));
+    }
     sql
 }
 
-const SERVERS: &str = "
+/// What every question needs.
+const MACROS: &str = "
+SET TimeZone = 'UTC';
+
+-- An address as text.
+CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
+    concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
+
+-- A share in percent; absent if there is nothing to have a share of.
+CREATE OR REPLACE TEMP MACRO pct(part, whole) AS
+    round(100.0 * part / nullif(whole, 0), 2)::DOUBLE;
+
+-- The place of a protocol in the study's tables; others come behind.
+CREATE OR REPLACE TEMP MACRO study_order(protocol) AS
+    coalesce(list_position(['smtp', 'smtps', 'submission', 'imap', 'imaps', 'pop3', 'pop3s', 'irc', 'ircs', 'xmpp-client',
+                            'xmpps-client', 'xmpp-server', 'xmpps-server', 'https'], protocol), 99);
+
+-- A certificate as Tor relays make them (the paper leaves them out of its passive data, section III-B c).
+CREATE OR REPLACE TEMP MACRO tor_like(subject, issuer) AS
+    subject <> issuer AND regexp_full_match(subject, 'CN=www\\.[a-z2-7]{8,20}\\.(com|net)')
+                      AND regexp_full_match(issuer, 'CN=www\\.[a-z2-7]{8,20}\\.(com|net)');
+";
+
+const RUNS: &str = "
+CREATE OR REPLACE TEMP VIEW runs AS
+SELECT filename AS file, content::JSON AS run FROM read_text(getvariable('dataset') || '/run.json');
+COMMENT ON VIEW runs IS 'What was run, how, and what came of it: run.json as it is.';
+";
+
+const NO_RUNS: &str = "
+CREATE OR REPLACE TEMP VIEW runs AS SELECT ''::VARCHAR AS file, NULL::JSON AS run WHERE false;
+";
+
+/// Views over the tables. A target whose first connection with today's offer came to TLS needs no comparison.
+const DERIVED: &str = "
+CREATE OR REPLACE TEMP VIEW scan_results AS
+SELECT * FROM handshakes WHERE rung = 'modern' AND tls_version IS NOT NULL
+UNION ALL
+SELECT * FROM handshakes WHERE NOT (rung = 'modern' AND tls_version IS NOT NULL)
+QUALIFY row_number() OVER (PARTITION BY ip, port ORDER BY tls_version IS NULL,
+                           list_position(['modern', 'legacy', 'ssl3'], rung), time) = 1;
+COMMENT ON VIEW scan_results IS 'A row per address and port, after all rungs: of its connections the one that came to TLS, \
+of several the one with the newest offer; if none did, the first.';
+
 CREATE OR REPLACE TEMP VIEW servers AS
 SELECT h.time, h.address, h.port, h.protocol, h.outcome, h.tls_version, h.tls_cipher,
        c.subject_cn, c.issuer_cn, c.self_issued, h.auth_before, h.auth_after
-FROM handshakes h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256;
-COMMENT ON VIEW servers IS 'A connection with the certificate that the server presented first.';
+FROM scan_results h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256;
+COMMENT ON VIEW servers IS 'A server, by address and port, with the certificate that it presented first.';
 ";
 
 fn head(location: &str, run: &str) -> String {
@@ -55,11 +132,6 @@ SET VARIABLE dataset = (
         UNION ALL
         SELECT file, 1 AS distance
         FROM glob(['.' || {marker}, '*' || {marker}, '..' || {marker}, '../*' || {marker}])));
-
-SET TimeZone = 'UTC';
-
-CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
-    concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
 "
     )
 }
@@ -70,8 +142,8 @@ fn once(table: &Table) -> Option<String> {
     let rows_of_one_run = |score: &str| {
         format!(
             "FROM (
-    SELECT *, max({score}) OVER (PARTITION BY ip, port, run) AS score FROM parts
-) QUALIFY rank() OVER (PARTITION BY ip, port ORDER BY score DESC, run) = 1"
+    SELECT *, max({score}) OVER (PARTITION BY ip, port, folder, run) AS score FROM parts
+) QUALIFY rank() OVER (PARTITION BY ip, port, folder ORDER BY score DESC, run) = 1"
         )
     };
     let first = |key: &str| {
@@ -92,22 +164,44 @@ fn once(table: &Table) -> Option<String> {
     }
 }
 
-fn view(table: &Table, resumed: bool) -> String {
+/// Where the rows of a table come from.
+fn rows(table: &Table, files: Files, filename: bool) -> String {
+    let read = |options: &str| format!("read_parquet(getvariable('dataset') || '/{}/*.parquet'{options})", table.name);
+    let filename_option = if filename { ", filename = true" } else { "" };
+    if files == Files::Whole {
+        return read(filename_option);
+    }
+    let mut columns: Vec<_> =
+        table.columns.iter().map(|column| format!("NULL::{} AS {}", column.kind.sql_type(), column.name)).collect();
+    if filename {
+        columns.push("NULL::VARCHAR AS filename".to_owned());
+    }
+    let none = format!("SELECT {} WHERE false", columns.join(", "));
+    match files {
+        Files::Absent => format!("({none})"),
+        // The same in content and in plan as reading the files, but that columns which they lack are there, and empty.
+        _ => format!("({none} UNION ALL BY NAME SELECT * FROM {})", read(&format!(", union_by_name = true{filename_option}"))),
+    }
+}
+
+fn view(table: &Table, repeated: bool, files: Files) -> String {
     let Table { name, doc, columns } = table;
     let more: String = columns.iter().filter_map(text_form).map(|column| format!(", {column}")).collect();
     let comments: String = columns.iter().map(|column| comment(table, column)).collect();
-    let (with, from) = match once(table).filter(|_| resumed) {
+    let (with, from) = match once(table).filter(|_| repeated) {
         Some(once) => {
             let parts = format!(
                 "WITH parts AS (
-    SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS run
-    FROM read_parquet(getvariable('dataset') || '/{name}/*.parquet', filename = true)
+    SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS run,
+           regexp_extract(filename, '^(.*)/[^/]*/[^/]*$', 1) AS folder
+    FROM {}
 )
-"
+",
+                rows(table, files, true)
             );
-            (parts, format!("* EXCLUDE (run, score){more}\n{once}"))
+            (parts, format!("* EXCLUDE (run, folder, score){more}\n{once}"))
         }
-        None => (String::new(), format!("*{more}\nFROM read_parquet(getvariable('dataset') || '/{name}/*.parquet')")),
+        None => (String::new(), format!("*{more}\nFROM {}", rows(table, files, false))),
     };
     format!(
         "
