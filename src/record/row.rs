@@ -137,25 +137,65 @@ table! {
         auth_after: Vec<String>,
         /// Some line or list exceeded its limit and was cut.
         truncated: bool,
-        /// Negotiated version of a complete handshake: `TLSv1.2`, `TLSv1.3`.
+        /// Newest version offered in the ClientHello: `TLSv1.3`, `TLSv1.2` or `SSLv3`, by `rung`. Absent where TLS was
+        /// not begun.
+        tls_offered: Option<&'static str>,
+        /// Negotiated version of a complete handshake: `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`.
         tls_version: Option<&'static str>,
-        /// Negotiated cipher suite, IANA name.
+        /// Cipher suite that the server chose, IANA name, or its number as `0x` and four digits. There too where the
+        /// handshake then failed.
         tls_cipher: Option<String>,
+        /// Class of that suite as in the study's Fig. 3: `ECDHE` and `DHE` (forward secret; TLS 1.3 by its group), `AES` without
+        /// forward secrecy, `RC4`, `other`.
+        tls_cipher_class: Option<&'static str>,
         /// Key-exchange group, IANA name.
         tls_group: Option<String>,
-        /// Signature scheme of the server's handshake signature, IANA name.
+        /// Bits of the prime of finite-field Diffie-Hellman, where the server sent one (before TLS 1.3).
+        tls_dh_bits: Option<u32>,
+        /// Signature scheme of the server's handshake signature, IANA name. Before TLS 1.2 it is not said.
         tls_signature: Option<String>,
+        /// The server chose a compression method (before TLS 1.3).
+        tls_compression: Option<bool>,
+        /// Types of the server's extensions, by their IANA numbers, in its order: those of ServerHello, then those of
+        /// EncryptedExtensions (TLS 1.3).
+        tls_extensions: Vec<u32>,
+        /// The server asked for another key share first: HelloRetryRequest (RFC 8446, section 4.1.4).
+        tls_retried: Option<bool>,
         /// Application protocol agreed on by ALPN (RFC 7301).
         tls_alpn: Option<String>,
-        /// Description of the fatal alert received (RFC 8446, section 6).
+        /// The server issued a session ticket while we listened. In TLS 1.3 it comes after the handshake.
+        tls_ticket: Option<bool>,
+        /// Lifetime of the first ticket, in seconds, as the server hints or says.
+        tls_ticket_lifetime: Option<u32>,
+        /// Description of the first alert received (RFC 8446, section 6); `close_notify` is not among them.
         tls_alert: Option<String>,
+        /// Description of the fatal alert that we sent.
+        tls_alert_sent: Option<String>,
+        /// The server asked for a certificate of ours. We have none.
+        tls_client_certificate: Option<bool>,
         /// The server stapled an OCSP response.
         tls_ocsp: Option<bool>,
+        /// What that response says of the leaf: `good`, `revoked`, `unknown` (RFC 6960, section 4.2.1); or the error
+        /// it is: `malformed_request`, `internal_error`, `try_later`, `sig_required`, `unauthorized`; or
+        /// `unreadable`. Its signature is not checked.
+        tls_ocsp_status: Option<&'static str>,
+        /// When that status was known to be right.
+        tls_ocsp_this_update: Option<UtcMicros>,
+        /// When newer information was to be there.
+        tls_ocsp_next_update: Option<UtcMicros>,
+        /// Signed certificate timestamps in the TLS extension (RFC 6962, section 3.3).
+        tls_scts: Option<u16>,
+        /// Bytes of the server's first flight, record headers included, until its handshake was over or went on
+        /// encrypted (before TLS 1.3: up to its ChangeCipherSpec).
+        tls_flight_bytes: Option<u64>,
+        /// Who spoke TLS: `rustls`, or `legacy`, which takes over where rustls cannot go on.
+        tls_engine: Option<&'static str>,
         /// Certificate chain as presented: SHA-256 of the concatenated SHA-256s (table `chains`).
         chain_id: Option<Sha256>,
         /// First certificate of the chain: SHA-256 of its DER.
         leaf_sha256: Option<Sha256>,
-        /// Which connection to this address and port this was: `modern`.
+        /// Which connection to this address and port this was, by what it offers: `modern` (TLS 1.3 and 1.2, and all
+        /// suites), `legacy` (TLS 1.2 at most, in a ClientHello of before TLS 1.3), `ssl3` (SSL 3.0 and no extensions).
         rung: &'static str,
     }
 }
