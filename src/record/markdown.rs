@@ -19,6 +19,7 @@ census/
   certificates/*.parquet
   chains/*.parquet
   prefixes/*.parquet
+  verdicts/*.parquet     by `starling verify`
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`

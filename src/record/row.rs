@@ -242,6 +242,20 @@ table! {
         signature_algorithm: Option<String>,
         /// Basic constraints say CA (false where the extension is missing).
         is_ca: Option<bool>,
+        /// Subject key identifier (RFC 5280, section 4.2.1.2), lower-case hex.
+        subject_key_id: Option<String>,
+        /// Key identifier of the issuer that the authority key identifier names (RFC 5280, section 4.2.1.1),
+        /// lower-case hex.
+        authority_key_id: Option<String>,
+        /// Purposes of the extended key usage extension (RFC 5280, section 4.2.1.12), in order: `serverAuth` and the
+        /// like, else the OID. Empty where the extension is missing.
+        extended_key_usage: Vec<String>,
+        /// OIDs of the certificate policies (RFC 5280, section 4.2.1.4), in order; `2.23.140.1.2.1` is domain-validated.
+        policies: Vec<String>,
+        /// Signed certificate timestamps in the certificate itself (RFC 6962, section 3.3).
+        scts: Option<u32>,
+        /// The certificate wants a stapled OCSP response in each handshake (RFC 7633: feature `status_request`).
+        must_staple: Option<bool>,
         /// Why it, or a part of it, could not be parsed or was cut.
         parse_error: Option<String>,
     }
@@ -277,5 +291,63 @@ table! {
         origins: Vec<u32>,
         /// Some of them come from an AS_SET (RFC 4271, section 4.3): which of its members it is, nobody says.
         as_set: bool,
+    }
+}
+
+table! {
+    /// What `starling verify` says about a distinct chain. Flags overlap; `verdict` is the one word.
+    "verdicts" pub struct Verdict {
+        /// The chain (table `chains`).
+        chain_id: Sha256,
+        /// Its first certificate (table `certificates`).
+        leaf_sha256: Sha256,
+        /// The first that applies: `self_signed`, `bad_signature`, `unknown_root`, `missing_intermediate`, `other`, `expired`,
+        /// `not_yet_valid`, `valid`. So `expired` and `not_yet_valid` are chains that lack nothing but the right time.
+        verdict: &'static str,
+        /// The presented certificates make a path to a root of the store, and nothing on it is wrong at that time. Weak
+        /// algorithms do not make a chain invalid: the `weak_` columns tell them.
+        valid: bool,
+        /// The first certificate is signed by its own key, and no root of the store.
+        self_signed: bool,
+        /// A certificate of the path was no longer valid.
+        expired: bool,
+        /// A certificate of the path was not valid yet.
+        not_yet_valid: bool,
+        /// No path ends in a root of the store, not even with the certificates of other chains: it ends in a self-signed
+        /// certificate, or in one whose issuer nobody presented.
+        unknown_root: bool,
+        /// An issuer that the path needs, and that is no root of the store, was not presented.
+        missing_intermediate: bool,
+        /// An issuer was presented or is in the store, but its key did not make the signature.
+        bad_signature: bool,
+        /// The path is the first certificate and a root of the store, without an intermediate.
+        issued_by_root_directly: bool,
+        /// Something else is wrong; `problems` says what.
+        other: bool,
+        /// What else is wrong, one word each: `unparsable`, `not_a_ca` (an issuer that is none), `path_length`, `key_usage`,
+        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `algorithm` (a signature
+        /// that cannot be checked), `too_complex` (the search was ended at its limit).
+        problems: Vec<String>,
+        /// The path has certificates that only other chains presented.
+        completed: bool,
+        /// The presented certificates are the path as they stand, each issued by the next, nothing else among them; the root
+        /// may be there or not.
+        in_order: bool,
+        /// The best path: SHA-256 of each certificate, from the first one presented as far as issuers are known.
+        path: Vec<Sha256>,
+        /// Root of the store that the path ends in.
+        root_sha256: Option<Sha256>,
+        /// A signature on the path is made with MD5, MD4 or MD2 (that of a root by itself is none).
+        weak_md5: bool,
+        /// Likewise, with SHA-1.
+        weak_sha1: bool,
+        /// An RSA key on the path, the root's included, has fewer than 2048 bits.
+        weak_rsa: bool,
+        /// A certificate on the path, the root included, is older than X.509 version 3.
+        weak_v1: bool,
+        /// Time it is judged at: when the chain was first seen, or `--at`.
+        at: UtcMicros,
+        /// Root store: `mozilla` and the version of the crate it comes from, or the file of `--roots` and the begin of its SHA-256.
+        roots: String,
     }
 }

@@ -245,11 +245,12 @@ macro_rules! table {
     };
 }
 
-/// Every table a scan writes.
+/// Every table of a dataset.
 pub const TABLES: &[Table] = &[
     super::row::Host::TABLE,
     super::row::Handshake::TABLE,
     super::row::Certificate::TABLE,
     super::row::Chain::TABLE,
     super::row::Prefix::TABLE,
+    super::row::Verdict::TABLE,
 ];
