@@ -13,14 +13,15 @@ use super::parquet::{Limits, PartWriter};
 use crate::base::UtcMicros;
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
-use crate::record::fold::Chains;
-use crate::record::row::{Certificate, Chain, Handshake, Host};
+use crate::record::fold::{Chains, New};
+use crate::record::row::{Certificate, Chain, Connection, Handshake, Host};
 
 /// Writes the facts of a run into its dataset.
 pub struct Writer {
     known: Chains,
     hosts: PartWriter<Host>,
     handshakes: PartWriter<Handshake>,
+    connections: PartWriter<Connection>,
     certificates: PartWriter<Certificate>,
     chains: PartWriter<Chain>,
     keeper: Option<Keeper>,
@@ -37,6 +38,9 @@ pub struct Tables {
     pub certificates: u64,
     /// Of `chains`.
     pub chains: u64,
+    /// Of `connections`.
+    #[serde(default)]
+    pub connections: u64,
 }
 
 /// What is in closed parts: durable and visible.
@@ -59,6 +63,7 @@ impl Writer {
             known: Chains::new(),
             hosts: dataset.part_writer(limits),
             handshakes: dataset.part_writer(limits),
+            connections: dataset.part_writer(limits),
             certificates: dataset.part_writer(limits),
             chains: dataset.part_writer(limits),
             keeper: None,
@@ -80,13 +85,9 @@ impl Writer {
             // Not asked for where rows are wanted; a row is what this is the place for.
             Fact::Answer(answer) => self.hosts.write(&answer.row(), now)?,
             Fact::Handshake(mut handshake, ders) => {
-                let new = self.known.fold(&mut handshake, &ders);
-                for certificate in &new.certificates {
-                    self.certificates.write(certificate, now)?;
-                }
-                if let Some(chain) = &new.chain {
-                    self.chains.write(chain, now)?;
-                }
+                let new = self.known.fold(handshake.time, &ders);
+                (handshake.chain_id, handshake.leaf_sha256) = (new.chain_id, new.leaf_sha256);
+                self.presented(&new, now)?;
                 self.handshakes.write(&handshake, now)?;
             }
             Fact::Checkpoint(checkpoint) => {
@@ -99,13 +100,30 @@ impl Writer {
         self.tick(now)
     }
 
+    /// Writes a connection that was watched, with the certificates that its server presented (DER, in its order); closes
+    /// the parts that are due. After an error as [`write`](Self::write).
+    pub fn write_connection(&mut self, mut connection: Connection, ders: &[Vec<u8>], now: UtcMicros) -> Result<()> {
+        let new = self.known.fold(connection.time, ders);
+        (connection.chain_id, connection.leaf_sha256) = (new.chain_id, new.leaf_sha256);
+        self.presented(&new, now)?;
+        self.connections.write(&connection, now)?;
+        self.tick(now)
+    }
+
+    fn presented(&mut self, new: &New, now: UtcMicros) -> Result<()> {
+        for certificate in &new.certificates {
+            self.certificates.write(certificate, now)?;
+        }
+        new.chain.as_ref().map_or(Ok(()), |chain| self.chains.write(chain, now))
+    }
+
     /// Closes the parts that are due. Call it about once a second when there are no facts.
     pub fn tick(&mut self, now: UtcMicros) -> Result<()> {
         if self.hosts.due(now) {
             self.hosts.close()?;
         }
-        let handshakes = self.handshakes.due(now);
-        let chains = handshakes || self.chains.due(now);
+        let (handshakes, connections) = (self.handshakes.due(now), self.connections.due(now));
+        let chains = handshakes || connections || self.chains.due(now);
         if chains || self.certificates.due(now) {
             self.certificates.close()?;
         }
@@ -114,6 +132,9 @@ impl Writer {
         }
         if handshakes {
             self.handshakes.close()?;
+        }
+        if connections {
+            self.connections.close()?;
         }
         self.settle()
     }
@@ -128,6 +149,7 @@ impl Writer {
         Tables {
             hosts: self.hosts.rows(),
             handshakes: self.handshakes.rows(),
+            connections: self.connections.rows(),
             certificates: self.certificates.rows(),
             chains: self.chains.rows(),
         }
@@ -137,6 +159,7 @@ impl Writer {
         Tables {
             hosts: self.hosts.parts().into(),
             handshakes: self.handshakes.parts().into(),
+            connections: self.connections.parts().into(),
             certificates: self.certificates.parts().into(),
             chains: self.chains.parts().into(),
         }
@@ -147,6 +170,7 @@ impl Writer {
         self.certificates.close()?;
         self.chains.close()?;
         self.handshakes.close()?;
+        self.connections.close()?;
         self.hosts.close()?;
         self.settle()
     }

@@ -20,6 +20,7 @@ census/
   chains/*.parquet
   prefixes/*.parquet
   verdicts/*.parquet     by `starling verify`
+  connections/*.parquet
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`

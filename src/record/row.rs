@@ -351,3 +351,136 @@ table! {
         roots: String,
     }
 }
+
+table! {
+    /// A connection seen by `starling monitor`: any with a hello of TLS, or with the clear-text part of a protocol that
+    /// knows STARTTLS.
+    "connections" pub struct Connection {
+        /// When its first packet was captured.
+        time: UtcMicros,
+        /// Address of the side that opened it, as text (RFC 5952 for IPv6).
+        client_ip: String,
+        /// Address of the side that was called, likewise.
+        server_ip: String,
+        /// The server's IPv4 address as a number in host order; absent for IPv6.
+        server_ipv4: Option<u32>,
+        /// Port of the client.
+        client_port: u16,
+        /// Port of the server.
+        server_port: u16,
+        /// Protocol, by its name in `-p` (`starling scan --help` lists them); `tls` for TLS on any other port.
+        protocol: &'static str,
+        /// What it was recognised by: `port`, or `content` (`--any-port`).
+        recognised: &'static str,
+        /// From its first to its last packet, in microseconds. Live, as in the counts below, what follows the handshake is
+        /// not seen.
+        duration_us: u64,
+        /// How it ended: `closed` (FIN from both sides), `reset`, `silent` (nothing came for a while), `evicted` (its
+        /// place was needed), `reused` (another connection of the same ports began), `handshake_over` (live: no more of it is
+        /// looked at), `capture_ended`.
+        end: &'static str,
+        /// Its first packets were not seen: no SYN, or no SYN-ACK.
+        midstream: bool,
+        /// Packets from the client.
+        packets_client: u32,
+        /// Packets from the server.
+        packets_server: u32,
+        /// TCP payload from the client, in bytes, retransmissions included.
+        bytes_client: u64,
+        /// TCP payload from the server, likewise.
+        bytes_server: u64,
+        /// Holes in either direction's bytes, before the end of the handshake, that nothing filled: loss, or a short
+        /// snap length.
+        gaps: u32,
+        /// Their bytes.
+        gap_bytes: u64,
+        /// Capabilities before encryption, as written by the server, in its order.
+        capabilities_before: Vec<String>,
+        /// Authentication mechanisms before encryption, upper case, in the server's order.
+        auth_before: Vec<String>,
+        /// The server advertised STARTTLS. Absent where the protocol has none or no list was seen.
+        starttls_offered: Option<bool>,
+        /// The client asked for STARTTLS.
+        starttls_sent: bool,
+        /// The server agreed to STARTTLS. Absent if it was not asked or its answer was not seen.
+        starttls_accepted: Option<bool>,
+        /// Bytes the server sent after agreeing and before TLS (response injection).
+        starttls_injected: u32,
+        /// How the client authenticated without encryption, if it did: the mechanism of SASL, or the command that does without
+        /// (`USER` and `APOP` of POP3, `LOGIN command` of IMAP, `PASS` of IRC, `jabber:iq:auth` of XMPP); `other` for a
+        /// mechanism that is not registered. Whether it succeeded is not asked; names and passwords are never kept.
+        auth_clear: Option<&'static str>,
+        /// TLS got through: both sides went on encrypted (ChangeCipherSpec, or application data in TLS 1.3) without a
+        /// fatal alert. Absent where TLS was not begun.
+        established: Option<bool>,
+        /// The handshake resumed an earlier session (same session id or ticket, or a pre-shared key). Absent without a ServerHello.
+        resumed: Option<bool>,
+        /// The server's certificates: `seen`; `hidden`, as they are encrypted (TLS 1.3) or in a hole; `none`, as there were none.
+        /// Absent without a ServerHello.
+        certificates: Option<&'static str>,
+        /// Server name that the client asked for (RFC 6066, section 3).
+        sni: Option<String>,
+        /// The client's hello was in SSL 2.0's format.
+        client_v2_hello: bool,
+        /// Versions that the client offered: those of `supported_versions`, else the only one it names (its newest).
+        client_versions: Vec<String>,
+        /// Cipher suites that the client offered, by their IANA numbers, in its order, signalling values among them.
+        client_suites: Vec<u32>,
+        /// Groups that the client offered, likewise.
+        client_groups: Vec<u32>,
+        /// Groups that the client sent key shares for (TLS 1.3), likewise.
+        client_key_shares: Vec<u32>,
+        /// Signature schemes that the client offered, likewise.
+        client_signatures: Vec<u32>,
+        /// Types of the client's extensions, likewise.
+        client_extensions: Vec<u32>,
+        /// Application protocols that the client offered (RFC 7301), in its order.
+        client_alpn: Vec<String>,
+        /// JA3 fingerprint of the ClientHello: lower-case hex.
+        client_ja3: Option<String>,
+        /// Version that the server chose: `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`; drafts as `TLSv1.3-draft28`.
+        tls_version: Option<String>,
+        /// Cipher suite that the server chose, IANA name, or its number as `0x` and four digits.
+        tls_cipher: Option<String>,
+        /// Class of that suite as in the study's Fig. 3: `ECDHE` and `DHE` (forward secret; TLS 1.3 by its group), `AES` without
+        /// forward secrecy, `RC4`, `other`.
+        tls_cipher_class: Option<&'static str>,
+        /// Key-exchange group, IANA name.
+        tls_group: Option<String>,
+        /// Bits of the prime of finite-field Diffie-Hellman, where the server sent one (before TLS 1.3).
+        tls_dh_bits: Option<u32>,
+        /// Signature scheme of the server's key exchange, IANA name. Before TLS 1.2 it is not said, in TLS 1.3 encrypted.
+        tls_signature: Option<String>,
+        /// The server chose a compression method (before TLS 1.3).
+        tls_compression: Option<bool>,
+        /// Types of the extensions of the ServerHello, by their IANA numbers, in its order.
+        tls_extensions: Vec<u32>,
+        /// The server asked for another key share first: HelloRetryRequest (RFC 8446, section 4.1.4).
+        tls_retried: Option<bool>,
+        /// Application protocol that the server chose (RFC 7301); in TLS 1.3 encrypted.
+        tls_alpn: Option<String>,
+        /// The server issued a session ticket (before TLS 1.3).
+        tls_ticket: Option<bool>,
+        /// Lifetime of the ticket, in seconds.
+        tls_ticket_lifetime: Option<u32>,
+        /// Description of the first alert that the server sent in the clear (RFC 8446, section 6).
+        tls_alert: Option<String>,
+        /// Description of the first alert that the client sent in the clear.
+        tls_alert_sent: Option<String>,
+        /// The server asked for a certificate of the client's (before TLS 1.3).
+        tls_client_certificate: Option<bool>,
+        /// The server stapled an OCSP response (before TLS 1.3). Absent where certificates were not seen.
+        tls_ocsp: Option<bool>,
+        /// Signed certificate timestamps in the extension of the ServerHello (RFC 6962, section 3.3). Absent where there
+        /// is none.
+        tls_scts: Option<u16>,
+        /// Bytes of the server's handshake, record headers included, until it was over or went on encrypted.
+        tls_flight_bytes: Option<u64>,
+        /// What could not be read, in words.
+        error: Option<String>,
+        /// Certificate chain as presented: SHA-256 of the concatenated SHA-256s (table `chains`).
+        chain_id: Option<Sha256>,
+        /// First certificate of the chain: SHA-256 of its DER.
+        leaf_sha256: Option<Sha256>,
+    }
+}
