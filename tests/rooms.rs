@@ -20,11 +20,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lane", &["base", "scan", "nic"]),
     ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
     ("output", &["base", "record"]),
+    // It meets the dataset in its files, which DuckDB reads.
+    ("report", &[]),
     (
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output",
+            "output", "report",
         ],
     ),
     ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),

@@ -143,6 +143,11 @@ fn lock(folder: &Path) -> Result<Arc<Flock<fs::File>>> {
     }
 }
 
+/// Whether more than one run has written to the dataset in `folder`.
+pub fn resumed(folder: &Path) -> Result<bool> {
+    Ok(runs(folder, &|_| true)?.len() > 1)
+}
+
 /// The runs that have a part, finished or not, of whose number or other name `is` approves; in order.
 pub(super) fn runs(root: &Path, is: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut runs = Vec::new();

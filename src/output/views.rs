@@ -5,7 +5,7 @@
 //! and near the working directory. A dataset is recognised by its run, so a moved one is found where it is,
 //! and no other one is ever taken for it.
 
-use crate::record::row::Handshake;
+use crate::record::row::{Connection, Handshake};
 use crate::record::schema::{Column, Kind, Row, TABLES, Table};
 
 use super::manifest;
@@ -49,7 +49,7 @@ fn body(repeated: bool, files: &dyn Fn(&str) -> Files) -> String {
     }
     sql.push_str(if files(manifest::FILE) == Files::Absent { NO_RUNS } else { RUNS });
     sql.push_str(DERIVED);
-    for (name, from) in [("scan_results", Handshake::TABLE)] {
+    for (name, from) in [("scan_results", Handshake::TABLE), ("monitored", Connection::TABLE)] {
         let derived = Table { name, ..from };
         sql.extend(derived.columns.iter().map(|column| comment(&derived, column)));
     }
@@ -99,6 +99,20 @@ QUALIFY row_number() OVER (PARTITION BY ip, port ORDER BY tls_version IS NULL,
                            list_position(['modern', 'legacy', 'ssl3'], rung), time) = 1;
 COMMENT ON VIEW scan_results IS 'A row per address and port, after all rungs: of its connections the one that came to TLS, \
 of several the one with the newest offer; if none did, the first.';
+
+-- A monitored server that showed a certificate as Tor relays make them, by address and port.
+CREATE OR REPLACE TEMP VIEW tor_servers AS
+SELECT DISTINCT server_ip, server_port
+FROM connections JOIN certificates ON sha256 = leaf_sha256
+WHERE tor_like(subject, issuer);
+
+CREATE OR REPLACE TEMP VIEW monitored AS
+SELECT * FROM connections ANTI JOIN tor_servers USING (server_ip, server_port);
+COMMENT ON VIEW monitored IS 'The connections without those to Tor relays: what the passive tables of the study count.';
+
+-- What is known of ASes: replace them by tables of your own.
+CREATE OR REPLACE TEMP VIEW as_names AS SELECT 0::UINTEGER AS asn, NULL::VARCHAR AS name WHERE false;
+CREATE OR REPLACE TEMP VIEW as_ranks AS SELECT 0::UINTEGER AS asn, NULL::UINTEGER AS rank WHERE false;
 
 CREATE OR REPLACE TEMP VIEW servers AS
 SELECT h.time, h.address, h.port, h.protocol, h.outcome, h.tls_version, h.tls_cipher,
@@ -160,6 +174,7 @@ fn once(table: &Table) -> Option<String> {
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),
+        "verdicts" => Some(first("chain_id").replace("first_seen", "at")),
         _ => None,
     }
 }
@@ -180,7 +195,10 @@ fn rows(table: &Table, files: Files, filename: bool) -> String {
     match files {
         Files::Absent => format!("({none})"),
         // The same in content and in plan as reading the files, but that columns which they lack are there, and empty.
-        _ => format!("({none} UNION ALL BY NAME SELECT * FROM {})", read(&format!(", union_by_name = true{filename_option}"))),
+        _ => format!(
+            "({none} UNION ALL BY NAME SELECT * FROM {})",
+            read(&format!(", union_by_name = true{filename_option}"))
+        ),
     }
 }
 
@@ -233,6 +251,7 @@ fn comment(table: &Table, column: &Column) -> String {
     format!("COMMENT ON COLUMN {}.{} IS {};\n", table.name, column.name, quoted(column.doc.trim()))
 }
 
-fn quoted(text: &str) -> String {
+/// Text as SQL has it.
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -22,7 +22,9 @@ impl Answer {
     /// The columns of `question` that this dataset can say nothing about; everything if the question was not asked.
     fn unknown<'a>(&self, question: &'a Question) -> impl Fn(&str) -> bool + use<'_, 'a> {
         let without = question.needs.iter().filter(|need| self.missing.contains(&need.table)).collect::<Vec<_>>();
-        move |column| without.iter().any(|need| need.columns.is_empty() || need.columns.iter().any(|name| name == column))
+        move |column| {
+            without.iter().any(|need| need.columns.is_empty() || need.columns.iter().any(|name| name == column))
+        }
     }
 }
 

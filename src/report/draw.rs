@@ -94,7 +94,11 @@ pub(super) fn bars(bars: &Bars, width: u32) -> Result<String> {
                     from += value;
                 } else {
                     let text = format!("{value:.2}");
-                    root.draw(&Text::new(text, (until + 4, i32::midpoint(above, below)), style(HPos::Left, VPos::Center)))?;
+                    root.draw(&Text::new(
+                        text,
+                        (until + 4, i32::midpoint(above, below)),
+                        style(HPos::Left, VPos::Center),
+                    ))?;
                 }
             }
         }

@@ -37,7 +37,12 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
 ///
 /// # Errors
 /// The program cannot be run, or says no: one line.
-pub fn ask(program: &Path, prelude: &str, queries: &[(&str, &str)], answered: &mut dyn FnMut(&str, Table)) -> Result<()> {
+pub fn ask(
+    program: &Path,
+    prelude: &str,
+    queries: &[(&str, &str)],
+    answered: &mut dyn FnMut(&str, Table),
+) -> Result<()> {
     let mut script = format!("{prelude}\n.mode json\n");
     for (name, sql) in queries {
         script.push_str(&format!(".print {MARK}{name}\n{sql}\n"));
@@ -53,7 +58,8 @@ pub fn ask(program: &Path, prelude: &str, queries: &[(&str, &str)], answered: &m
         .stderr(Stdio::piped())
         .spawn()
         .with_context(failed)?;
-    let (Some(mut input), Some(output), Some(mut errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(mut input), Some(output), Some(mut errors)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         bail!(failed());
     };

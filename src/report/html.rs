@@ -37,8 +37,7 @@ pub fn page(sources: &[Source], sections: &[Section<'_>]) -> Result<String> {
         let drawn = section.question.charts.iter().map(|chart| chart.draw(section.question, &section.answers));
         Ok(drawn.collect::<Result<Vec<_>>>()?.concat())
     };
-    let sections: Vec<_> =
-        sections.iter().map(|section| Ok((section, figures(section)?))).collect::<Result<_>>()?;
+    let sections: Vec<_> = sections.iter().map(|section| Ok((section, figures(section)?))).collect::<Result<_>>()?;
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
     Ok(html! {
         (DOCTYPE)

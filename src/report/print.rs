@@ -17,7 +17,7 @@ pub fn text(answers: &[Answered<'_>], width: Option<u16>) -> String {
     for (question, sheet) in answers {
         let Question { place, title, population, .. } = question;
         let _ = writeln!(out, "{place}: {title}  [{}]", question.name);
-        let _ = writeln!(out, "Of {}", lower_first(population));
+        let _ = writeln!(out, "Population: {population}");
         if !sheet.rows.is_empty() {
             let _ = writeln!(out, "{}", grid(sheet, width));
         }
@@ -29,14 +29,9 @@ pub fn text(answers: &[Answered<'_>], width: Option<u16>) -> String {
     out
 }
 
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
 fn grid(sheet: &Sheet, width: Option<u16>) -> comfy_table::Table {
     let mut grid = comfy_table::Table::new();
-    grid.load_preset(UTF8_FULL_CONDENSED);
+    grid.load_style(UTF8_FULL_CONDENSED);
     if let Some(width) = width {
         grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
@@ -67,12 +62,15 @@ pub fn markdown(answers: &[Answered<'_>]) -> String {
         let _ = writeln!(out, "## {}: {}\n\n{}\n", question.place, question.title, question.question);
         let _ = writeln!(out, "Population: {}\n", question.population);
         if !sheet.rows.is_empty() {
-            let line = |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
+            let line =
+                |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
             out += &line(&mut sheet.columns.iter().map(|heading| match &heading.source {
                 Some(source) => format!("{} ({})", heading.title(), escaped(source)),
                 None => heading.title(),
             }));
-            out += &line(&mut (0..sheet.columns.len()).map(|at| if is_numeric(sheet, at) { "--:" } else { "---" }.to_owned()));
+            out += &line(
+                &mut (0..sheet.columns.len()).map(|at| if is_numeric(sheet, at) { "--:" } else { "---" }.to_owned()),
+            );
             for row in &sheet.rows {
                 out += &line(&mut sheet.columns.iter().zip(row).map(|(heading, cell)| escaped(&shown(heading, cell))));
             }
@@ -116,7 +114,8 @@ pub fn csv(answers: &[Answered<'_>]) -> anyhow::Result<String> {
             }))?;
         }
         for row in &sheet.rows {
-            writer.write_record(row.iter().map(|cell| if *cell == Cell::Absent { String::new() } else { cell.text() }))?;
+            writer
+                .write_record(row.iter().map(|cell| if *cell == Cell::Absent { String::new() } else { cell.text() }))?;
         }
         writer.flush()?;
         drop(writer);
