@@ -295,64 +295,6 @@ table! {
 }
 
 table! {
-    /// What `starling verify` says about a distinct chain. Flags overlap; `verdict` is the one word.
-    "verdicts" pub struct Verdict {
-        /// The chain (table `chains`).
-        chain_id: Sha256,
-        /// Its first certificate (table `certificates`).
-        leaf_sha256: Sha256,
-        /// The first that applies: `self_signed`, `bad_signature`, `unknown_root`, `missing_intermediate`, `other`, `expired`,
-        /// `not_yet_valid`, `valid`. So `expired` and `not_yet_valid` are chains that lack nothing but the right time.
-        verdict: &'static str,
-        /// The presented certificates make a path to a root of the store, and nothing on it is wrong at that time. Weak
-        /// algorithms do not make a chain invalid: the `weak_` columns tell them.
-        valid: bool,
-        /// The first certificate is signed by its own key, and no root of the store.
-        self_signed: bool,
-        /// A certificate of the path was no longer valid.
-        expired: bool,
-        /// A certificate of the path was not valid yet.
-        not_yet_valid: bool,
-        /// No path ends in a root of the store, not even with the certificates of other chains: it ends in a self-signed
-        /// certificate, or in one whose issuer nobody presented.
-        unknown_root: bool,
-        /// An issuer that the path needs, and that is no root of the store, was not presented.
-        missing_intermediate: bool,
-        /// An issuer was presented or is in the store, but its key did not make the signature.
-        bad_signature: bool,
-        /// The path is the first certificate and a root of the store, without an intermediate.
-        issued_by_root_directly: bool,
-        /// Something else is wrong; `problems` says what.
-        other: bool,
-        /// What else is wrong, one word each: `unparsable`, `not_a_ca` (an issuer that is none), `path_length`, `key_usage`,
-        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `algorithm` (a signature
-        /// that cannot be checked), `too_complex` (the search was ended at its limit).
-        problems: Vec<String>,
-        /// The path has certificates that only other chains presented.
-        completed: bool,
-        /// The presented certificates are the path as they stand, each issued by the next, nothing else among them; the root
-        /// may be there or not.
-        in_order: bool,
-        /// The best path: SHA-256 of each certificate, from the first one presented as far as issuers are known.
-        path: Vec<Sha256>,
-        /// Root of the store that the path ends in.
-        root_sha256: Option<Sha256>,
-        /// A signature on the path is made with MD5, MD4 or MD2 (that of a root by itself is none).
-        weak_md5: bool,
-        /// Likewise, with SHA-1.
-        weak_sha1: bool,
-        /// An RSA key on the path, the root's included, has fewer than 2048 bits.
-        weak_rsa: bool,
-        /// A certificate on the path, the root included, is older than X.509 version 3.
-        weak_v1: bool,
-        /// Time it is judged at: when the chain was first seen, or `--at`.
-        at: UtcMicros,
-        /// Root store: `mozilla` and the version of the crate it comes from, or the file of `--roots` and the begin of its SHA-256.
-        roots: String,
-    }
-}
-
-table! {
     /// A connection seen by `starling monitor`: any with a hello of TLS, or with the clear-text part of a protocol that
     /// knows STARTTLS.
     "connections" pub struct Connection {
@@ -482,5 +424,63 @@ table! {
         chain_id: Option<Sha256>,
         /// First certificate of the chain: SHA-256 of its DER.
         leaf_sha256: Option<Sha256>,
+    }
+}
+
+table! {
+    /// What `starling verify` says about a distinct chain. Flags overlap; `verdict` is the one word.
+    "verdicts" pub struct Verdict {
+        /// The chain (table `chains`).
+        chain_id: Sha256,
+        /// Its first certificate (table `certificates`).
+        leaf_sha256: Sha256,
+        /// The first that applies: `self_signed`, `bad_signature`, `unknown_root`, `missing_intermediate`, `other`, `expired`,
+        /// `not_yet_valid`, `valid`. So `expired` and `not_yet_valid` are chains that lack nothing but the right time.
+        verdict: &'static str,
+        /// The presented certificates make a path to a root of the store, and nothing on it is wrong at that time. Weak
+        /// algorithms do not make a chain invalid: the `weak_` columns tell them.
+        valid: bool,
+        /// The first certificate is signed by its own key, and no root of the store.
+        self_signed: bool,
+        /// A certificate of the path was no longer valid.
+        expired: bool,
+        /// A certificate of the path was not valid yet.
+        not_yet_valid: bool,
+        /// No path ends in a root of the store, not even with the certificates of other chains: it ends in a self-signed
+        /// certificate, or in one whose issuer nobody presented.
+        unknown_root: bool,
+        /// An issuer that the path needs, and that is no root of the store, was not presented.
+        missing_intermediate: bool,
+        /// An issuer was presented or is in the store, but its key did not make the signature.
+        bad_signature: bool,
+        /// The path is the first certificate and a root of the store, without an intermediate.
+        issued_by_root_directly: bool,
+        /// Something else is wrong; `problems` says what.
+        other: bool,
+        /// What else is wrong, one word each: `unparsable`, `not_a_ca` (an issuer that is none), `path_length`, `key_usage`,
+        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `algorithm` (a signature
+        /// that cannot be checked), `too_complex` (the search was ended at its limit).
+        problems: Vec<String>,
+        /// The path has certificates that only other chains presented.
+        completed: bool,
+        /// The presented certificates are the path as they stand, each issued by the next, nothing else among them; the root
+        /// may be there or not.
+        in_order: bool,
+        /// The best path: SHA-256 of each certificate, from the first one presented as far as issuers are known.
+        path: Vec<Sha256>,
+        /// Root of the store that the path ends in.
+        root_sha256: Option<Sha256>,
+        /// A signature on the path is made with MD5, MD4 or MD2 (that of a root by itself is none).
+        weak_md5: bool,
+        /// Likewise, with SHA-1.
+        weak_sha1: bool,
+        /// An RSA key on the path, the root's included, has fewer than 2048 bits.
+        weak_rsa: bool,
+        /// A certificate on the path, the root included, is older than X.509 version 3.
+        weak_v1: bool,
+        /// Time it is judged at: when the chain was first seen, or `--at`.
+        at: UtcMicros,
+        /// Root store: `mozilla` and the version of the crate it comes from, or the file of `--roots` and the begin of its SHA-256.
+        roots: String,
     }
 }

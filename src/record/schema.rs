@@ -252,6 +252,6 @@ pub const TABLES: &[Table] = &[
     super::row::Certificate::TABLE,
     super::row::Chain::TABLE,
     super::row::Prefix::TABLE,
-    super::row::Verdict::TABLE,
     super::row::Connection::TABLE,
+    super::row::Verdict::TABLE,
 ];

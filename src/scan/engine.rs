@@ -260,6 +260,14 @@ impl Engine {
         }
     }
 
+    /// Tells that probes may be sent as late as `now`, the link having kept them: answers are awaited from then on.
+    pub fn put_off(&mut self, now: Instant) {
+        self.sweep.put_off(now);
+        if let Phase::Cooldown { until } = &mut self.phase {
+            *until = (*until).max(now + self.config.cooldown);
+        }
+    }
+
     /// Stops probing and resets what is open, and what waits to be.
     pub fn interrupt(&mut self) {
         if self.phase == Phase::Interrupted {
