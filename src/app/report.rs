@@ -83,12 +83,10 @@ pub fn run(plan: &Plan) -> Result<String> {
         for question in &questions {
             let missing: Vec<_> =
                 question.needs.iter().map(|need| &need.table).filter(|table| missing(table)).cloned().collect();
-            let some_answer = !question.needs.iter().all(|need| missing.contains(&need.table))
-                && !question.needs.iter().any(|need| need.columns.is_empty() && missing.contains(&need.table));
-            if some_answer {
+            let answer = Answer { source: data.name.clone(), table: Table::default(), missing };
+            if answer.answerable(question) {
                 asked.push((question.name, question.sql));
             }
-            let answer = Answer { source: data.name.clone(), table: Table::default(), missing };
             answers.entry(question.name).or_default().push(answer);
         }
         let all = asked.len();

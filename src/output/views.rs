@@ -156,8 +156,8 @@ fn once(table: &Table) -> Option<String> {
     let rows_of_one_run = |score: &str| {
         format!(
             "FROM (
-    SELECT *, max({score}) OVER (PARTITION BY ip, port, folder, run) AS score FROM parts
-) QUALIFY rank() OVER (PARTITION BY ip, port, folder ORDER BY score DESC, run) = 1"
+    SELECT *, max({score}) OVER (PARTITION BY ip, port, run) AS score FROM parts
+) QUALIFY rank() OVER (PARTITION BY ip, port ORDER BY score DESC, run) = 1"
         )
     };
     let first = |key: &str| {
@@ -174,7 +174,7 @@ fn once(table: &Table) -> Option<String> {
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),
-        "verdicts" => Some(first("chain_id").replace("first_seen", "at")),
+        "verdicts" => Some(first("chain_id").replace("first_seen", "\"at\"")),
         _ => None,
     }
 }
@@ -210,14 +210,13 @@ fn view(table: &Table, repeated: bool, files: Files) -> String {
         Some(once) => {
             let parts = format!(
                 "WITH parts AS (
-    SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS run,
-           regexp_extract(filename, '^(.*)/[^/]*/[^/]*$', 1) AS folder
+    SELECT * EXCLUDE (filename), regexp_extract(filename, '(.*)-[^-/]*$', 1) AS run
     FROM {}
 )
 ",
                 rows(table, files, true)
             );
-            (parts, format!("* EXCLUDE (run, folder, score){more}\n{once}"))
+            (parts, format!("* EXCLUDE (run, score){more}\n{once}"))
         }
         None => (String::new(), format!("*{more}\nFROM {}", rows(table, files, false))),
     };

@@ -19,6 +19,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the dataset has rows of what `question` needs at least.
+    pub fn answerable(&self, question: &Question) -> bool {
+        let missing = |table: &String| self.missing.contains(table);
+        let needs = &question.needs;
+        !needs.iter().any(|need| need.columns.is_empty() && missing(&need.table))
+            && needs.iter().any(|need| !missing(&need.table))
+    }
+
     /// The columns of `question` that this dataset can say nothing about; everything if the question was not asked.
     fn unknown<'a>(&self, question: &'a Question) -> impl Fn(&str) -> bool + use<'_, 'a> {
         let without = question.needs.iter().filter(|need| self.missing.contains(&need.table)).collect::<Vec<_>>();
@@ -78,10 +86,10 @@ pub fn compare(question: &Question, answers: &[Answer]) -> Sheet {
 }
 
 /// What a dataset cannot say, and what would make it able to.
-fn notes(question: &Question, answer: &Answer) -> Vec<String> {
+fn notes(question: &Question, answer: &Answer) -> Option<String> {
     let source = &answer.source;
-    let needs = question.needs.iter().filter(|need| answer.missing.contains(&need.table));
-    let mut notes: Vec<_> = needs
+    let without = question.needs.iter().filter(|need| answer.missing.contains(&need.table));
+    let empty: Vec<_> = without
         .map(|need| {
             let filled_by = match need.table.as_str() {
                 "connections" => "starling monitor",
@@ -92,14 +100,14 @@ fn notes(question: &Question, answer: &Answer) -> Vec<String> {
                 "runs" => "a scan with --noise",
                 _ => "starling scan",
             };
-            let what = if need.columns.is_empty() { "No answer" } else { "No part of the answer" };
-            format!("{what} from {source}: its table `{}` is empty ({filled_by} fills it).", need.table)
+            format!("`{}` (filled by {filled_by})", need.table)
         })
         .collect();
-    if notes.is_empty() && answer.table.rows.is_empty() {
-        notes.push(format!("No answer from {source}: the population is empty."));
+    if empty.is_empty() {
+        return answer.table.rows.is_empty().then(|| format!("No answer from {source}: the population is empty."));
     }
-    notes
+    let what = if answer.answerable(question) { "Only part of an answer" } else { "No answer" };
+    Some(format!("{what} from {source}: there is nothing in {}.", empty.join(", ")))
 }
 
 fn without_columns(table: &Table, unknown: &dyn Fn(&str) -> bool) -> Table {

@@ -8,11 +8,11 @@ use starling::record::schema::Row;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-pub const START: UtcMicros = UtcMicros(1_795_442_462_000_123);
+pub(crate) const START: UtcMicros = UtcMicros(1_795_442_462_000_123);
 const DAY: i64 = 86_400_000_000;
 
 /// Runs `starling report` with these words.
-pub fn report(words: &[&str]) -> Output {
+pub(crate) fn report(words: &[&str]) -> Output {
     let duckdb = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/duckdb");
     let mut command = Command::new(env!("CARGO_BIN_EXE_starling"));
     command.arg("report").args(words).current_dir("/");
@@ -23,14 +23,14 @@ pub fn report(words: &[&str]) -> Output {
 }
 
 /// What it printed; it must have gone well.
-pub fn printed(words: &[&str]) -> String {
+pub(crate) fn printed(words: &[&str]) -> String {
     let output = report(words);
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// A dataset with the rows of both worlds, or of one of them.
-pub fn dataset(folder: &Path, scanned: bool, monitored: bool) -> PathBuf {
+pub(crate) fn dataset(folder: &Path, scanned: bool, monitored: bool) -> PathBuf {
     let dataset = Dataset::create(folder, START).unwrap();
     if scanned {
         write(&dataset, &hosts());
@@ -48,7 +48,7 @@ pub fn dataset(folder: &Path, scanned: bool, monitored: bool) -> PathBuf {
     dataset.root().to_owned()
 }
 
-pub fn write<R: Row>(dataset: &Dataset, rows: &[R]) {
+pub(crate) fn write<R: Row>(dataset: &Dataset, rows: &[R]) {
     let mut writer = dataset.part_writer::<R>(Limits::default());
     for row in rows {
         writer.write(row, START).unwrap();
