@@ -125,8 +125,8 @@ pub struct Scan {
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
 
-    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
-    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, zgrab2's
+    /// IP,DOMAIN,TAG,PORT, or what masscan -oL writes. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
     #[arg(short = 'I', long, value_name = "FILE")]
     pub list_of_ips_file: Option<PathBuf>,
 

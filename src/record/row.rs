@@ -96,6 +96,9 @@ table! {
         banner: Option<String>,
         /// Reply code of the greeting, where the protocol has numbers.
         banner_code: Option<u16>,
+        /// What the server calls itself: the domain of SMTP's reply to EHLO, `from` of XMPP's stream header; the last one,
+        /// if it says another inside TLS. To be held against `name`, where the list of targets gave one.
+        own_name: Option<String>,
         /// Server software as the banner (or POP3's and ManageSieve's `IMPLEMENTATION`) names it, by the table in
         /// `src/dialogue/software.rs`. Absent if none of its names stands there: nothing is guessed.
         software: Option<&'static str>,

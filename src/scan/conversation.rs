@@ -297,6 +297,7 @@ impl Conversation {
             retransmits: traffic.retransmits,
             banner: findings.greeting.map(String::from),
             banner_code: findings.greeting_code,
+            own_name: findings.own_name.map(String::from),
             software: software.as_ref().map(|software| software.name),
             software_version: software.and_then(|software| software.version),
             refusal: findings.refusal.map(String::from),
