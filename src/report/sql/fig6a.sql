@@ -21,7 +21,7 @@ WITH used AS (
 )
 SELECT protocol, grid.addresses,
        coalesce(sum(certificates) FILTER (frequencies.addresses >= grid.addresses), 0)::BIGINT AS on_that_many,
-       pct(on_that_many, sum(certificates)) AS certificates_pct, sum(certificates)::BIGINT AS certificates
+       round(100.0 * on_that_many / sum(certificates), 6)::DOUBLE AS certificates_pct, sum(certificates)::BIGINT AS certificates
 FROM frequencies CROSS JOIN grid
 GROUP BY protocol, grid.addresses HAVING max(frequencies.addresses) >= grid.addresses
 ORDER BY study_order(protocol), protocol, grid.addresses;

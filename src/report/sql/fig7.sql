@@ -27,7 +27,7 @@ WITH places AS (
 SELECT protocol, grid.addresses,
        coalesce(sum(keys) FILTER (frequencies.addresses = grid.addresses), 0)::BIGINT AS exactly,
        pct(exactly, sum(keys)) AS exactly_pct,
-       pct(coalesce(sum(keys) FILTER (frequencies.addresses >= grid.addresses), 0), sum(keys)) AS keys_pct,
+       round(100.0 * coalesce(sum(keys) FILTER (frequencies.addresses >= grid.addresses), 0) / sum(keys), 6)::DOUBLE AS keys_pct,
        sum(keys)::BIGINT AS keys
 FROM frequencies CROSS JOIN grid
 GROUP BY protocol, grid.addresses HAVING max(frequencies.addresses) >= grid.addresses
