@@ -1,11 +1,15 @@
 //! Holds the observers against conversations and banners of third parties, with facts that others established:
 //! `scripts/check-corpus FOLDER`. Of the folder are read `pcap_dialogues.json` and `expected.json` (plain text of
 //! captures, and what tshark and others see in it), `banners/mailkit_capabilities.json`,
-//! `banners/imap_capability_cases.json` and `banners/recog_examples.json`.
+//! `banners/imap_capability_cases.json` and `banners/recog_examples.json`; and every capture itself, which the monitor reads
+//! (`check_corpus/captures.rs`).
 //!
 //! Each conversation goes through its observer whole, byte by byte and in odd pieces, and must give the same findings.
 
 #![allow(clippy::unwrap_used, reason = "a check may stop at the first surprise")]
+
+#[path = "check_corpus/captures.rs"]
+mod monitored;
 
 use serde_json::Value;
 use starling::dialogue::imap::Imap;
@@ -30,6 +34,7 @@ fn main() {
     recorded_lists(folder, &mut report);
     capability_cases(folder, &mut report);
     banners(folder, &mut report);
+    monitored::captures(folder, &mut report);
     std::process::exit(i32::from(report.wrong > 0));
 }
 

@@ -5,7 +5,7 @@ pub mod config;
 mod dry_run;
 mod resume;
 
-use crate::app::{check, doctor, noise, scan};
+use crate::app::{check, doctor, monitor, noise, scan};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -42,6 +42,7 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Scan(args) => scan(&args),
+        Command::Monitor(args) => monitor(&args),
         Command::Check(args) => match check::check(&args.dataset) {
             Ok(report) => {
                 print!("{report}");
@@ -90,6 +91,20 @@ fn scan(args: &args::Scan) -> Exit {
         Ok(ended) => {
             eprint!("{}", ended.text);
             if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
+        }
+        Err(error) => complain(&error, Exit::Fatal),
+    }
+}
+
+fn monitor(args: &args::Monitor) -> Exit {
+    let plan = match config::monitor(args) {
+        Ok(plan) => plan,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    match monitor::run(&plan) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped { Exit::Stopped } else { Exit::Done }
         }
         Err(error) => complain(&error, Exit::Fatal),
     }

@@ -5,6 +5,7 @@
 
 mod capture;
 mod names;
+pub mod registry;
 pub mod tap;
 
 use crate::base::Duration;

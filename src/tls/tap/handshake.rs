@@ -10,10 +10,12 @@ pub(super) mod kind {
     pub(in super::super) const CLIENT_HELLO: u8 = 1;
     pub(in super::super) const SERVER_HELLO: u8 = 2;
     pub(in super::super) const NEW_SESSION_TICKET: u8 = 4;
+    pub(in super::super) const HELLO_RETRY_REQUEST: u8 = 6;
     pub(in super::super) const ENCRYPTED_EXTENSIONS: u8 = 8;
     pub(in super::super) const CERTIFICATE: u8 = 11;
     pub(in super::super) const SERVER_KEY_EXCHANGE: u8 = 12;
     pub(in super::super) const CERTIFICATE_REQUEST: u8 = 13;
+    pub(in super::super) const SERVER_HELLO_DONE: u8 = 14;
     pub(in super::super) const CERTIFICATE_VERIFY: u8 = 15;
     pub(in super::super) const FINISHED: u8 = 20;
     pub(in super::super) const CERTIFICATE_STATUS: u8 = 22;
@@ -30,6 +32,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// Bytes kept of a message under way.
+    pub(super) fn held(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Takes the first complete message off the front of `bytes` and gives it to `each`, with its type; false when
     /// more bytes are needed. A message that is too long is given as `None`.
     pub(super) fn next(&mut self, bytes: &mut &[u8], each: impl FnOnce(u8, Option<&[u8]>)) -> bool {
