@@ -96,16 +96,16 @@ impl Imap {
             _ if literal.is_some() || verb.is_empty() => Command::Private,
             _ => return,
         };
-        if tag.len() > TAG || self.outstanding.len() >= OUTSTANDING {
-            self.talk.go_deaf();
-            return;
-        }
-        self.outstanding.push((tag.into(), command));
         if verb.eq_ignore_ascii_case(b"LOGIN") {
             self.talk.authenticates("LOGIN command");
         } else if verb.eq_ignore_ascii_case(b"AUTHENTICATE") {
             self.talk.authenticates(mechanism(word(arguments).0));
         }
+        if tag.len() > TAG || self.outstanding.len() >= OUTSTANDING {
+            self.talk.go_deaf();
+            return;
+        }
+        self.outstanding.push((tag.into(), command));
         match command {
             Command::Capability => self.talk.capabilities().asked = true,
             Command::StartTls => {

@@ -118,6 +118,7 @@ struct Sections {
     link: i32,
     nanoseconds: bool,
     interfaces: Vec<Interface>,
+    big_endian: bool,
     /// Time of the last packet, for those that have none.
     last: UtcMicros,
 }
@@ -147,11 +148,16 @@ impl Sections {
 
     fn next_generation<'a>(&mut self, block: &'a Block<'_>) -> Option<Captured<'a>> {
         match block {
-            Block::SectionHeader(_) => self.interfaces.clear(),
+            Block::SectionHeader(section) => {
+                self.interfaces.clear();
+                self.big_endian = section.big_endian();
+            }
             Block::InterfaceDescription(found) if self.interfaces.len() < Self::INTERFACES_MAX => {
                 let Linktype(link) = found.linktype;
                 let resolution = found.ts_resolution().filter(|units| *units > 0).unwrap_or(MICROS);
-                self.interfaces.push(Interface { link, resolution, offset: found.ts_offset() });
+                // pcap-parser 0.17 reads it as little-endian always.
+                let offset = if self.big_endian { found.ts_offset().swap_bytes() } else { found.ts_offset() };
+                self.interfaces.push(Interface { link, resolution, offset });
             }
             Block::EnhancedPacket(packet) => {
                 let interface = usize::try_from(packet.if_id).ok().and_then(|at| self.interfaces.get(at)).copied();

@@ -214,7 +214,11 @@ impl Conversation {
             Phase::Clear { dialogue, deaf: false } => dialogue.expect() == Some(Expect::Tls),
             Phase::Clear { deaf: true, .. } => false,
             Phase::Unknown(portions) => {
-                return *portions < PORTIONS_MAX && from == Direction::Client && recognise::surely_client_hello(bytes);
+                return *portions < PORTIONS_MAX
+                    && match from {
+                        Direction::Client => recognise::surely_client_hello(bytes),
+                        Direction::Server => recognise::server_hello(bytes),
+                    };
             }
             Phase::Begin(_) | Phase::Tls(_) => return false,
         };
@@ -222,7 +226,7 @@ impl Conversation {
             // The first portion of a ClientHello can be short.
             Direction::Client if upgraded => recognise::client_hello(bytes) != Some(false),
             Direction::Client => recognise::surely_client_hello(bytes),
-            Direction::Server => upgraded && recognise::server_hello(bytes),
+            Direction::Server => recognise::server_hello(bytes),
         }
     }
 

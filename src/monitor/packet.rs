@@ -62,6 +62,8 @@ const IPV6: u16 = 0x86dd;
 const VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 const PPPOE_SESSION: u16 = 0x8864;
 const MPLS: u16 = 0x8847;
+/// Cisco's metadata header: security group tags.
+const METADATA: u16 = 0x8909;
 const TCP: u8 = 6;
 
 /// The segment in a packet.
@@ -92,9 +94,15 @@ pub fn segment<'a>(captured: &Captured<'a>) -> Result<Segment<'a>, Unusable> {
 fn ethertype(bytes: &[u8], at: usize, header: usize) -> Result<Segment<'_>, Unusable> {
     let mut kind = be16(bytes, at)?;
     let mut rest = bytes.get(header..).ok_or(Unusable::Cut)?;
-    while VLAN.contains(&kind) {
-        kind = be16(rest, 2)?;
-        rest = &rest[4..];
+    loop {
+        let tag = match kind {
+            _ if VLAN.contains(&kind) => 4,
+            // Version, length in words of four bytes and one more, options, the next EtherType.
+            METADATA => 4 + 4 * usize::from(*rest.get(1).ok_or(Unusable::Cut)?),
+            _ => break,
+        };
+        kind = be16(rest, tag - 2)?;
+        rest = &rest[tag..];
     }
     match kind {
         IPV4 | IPV6 => ip(rest),
@@ -139,10 +147,13 @@ fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
     if be16(fixed, 6)? & 0x3fff != 0 {
         return Err(Unusable::Fragment);
     }
-    if fixed[9] != TCP {
-        return Err(Unusable::NotTcp);
-    }
     let payload = packet.get(header..packet.len().min(total)).ok_or(Unusable::Cut)?;
+    match fixed[9] {
+        TCP => {}
+        // IPv6 in IPv4 (RFC 4213, section 3.5).
+        41 if payload.first().is_some_and(|byte| byte >> 4 == 6) => return ipv6(payload),
+        _ => return Err(Unusable::NotTcp),
+    }
     let address = |at| Ok(0xffff_0000_0000 | u128::from(be32(fixed, at)?));
     tcp(address(12)?, address(16)?, payload, total - header)
 }

@@ -157,7 +157,7 @@ mod tests {
             (&[(Server, b"220 mail ESMTP\r\n"), (Client, b"ehlo x\r\n")], Verdict::Clear(Protocol::Smtp)),
             (&[(Server, b"* OK ready\r\n")], Verdict::Clear(Protocol::Imap)),
             (&[(Server, b"+OK ready\r\n"), (Client, b"CAPA\r\n")], Verdict::Clear(Protocol::Pop3)),
-            (&[(Server, b"+OK"), (Client, b"$#")], Verdict::Nothing),
+            (&[(Server, b"+OK\r\n"), (Client, b"$#")], Verdict::Nothing),
             (&[(Client, b"NICK x\r\n"), (Server, b":irc NOTICE * :hi\r\n")], Verdict::Clear(Protocol::Irc)),
             (&[(Client, b"USER x\r\n"), (Server, b"331 password\r\n")], Verdict::Nothing),
             (&[(Client, b"<?xml version='1.0'?>")], Verdict::More),

@@ -5,7 +5,7 @@
 use super::packet::Segment;
 use crate::base::UtcMicros;
 use crate::dialogue::Direction;
-use crate::tcp::assembler::Assembler;
+use crate::tcp::assembler::{Assembler, PIECES_MAX};
 use crate::tcp::seq::distance;
 use crate::wire::flags;
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(super) enum Event<'a> {
     Closed(Direction),
 }
 
-/// Bytes in order that wait for the other direction.
+/// Bytes in order that wait for the other direction. As they came in a segment or several, so they are given.
 #[derive(Debug)]
 struct Ready {
     /// Position in the other direction that their sender had seen.
@@ -46,6 +46,8 @@ struct Side {
     /// Sequence number of the byte at position 0.
     base: Option<u32>,
     assembler: Assembler,
+    /// Where pieces begin that wait behind a hole, and what their senders had seen; in order.
+    marks: Vec<(u64, u64)>,
     ready: VecDeque<Ready>,
     /// Position up to which bytes were given out.
     given: u64,
@@ -67,6 +69,46 @@ impl Side {
 
     fn waits(&self) -> bool {
         !self.ready.is_empty() || self.assembler.first_waiting().is_some()
+    }
+
+    /// Keeps what the sender of a piece had seen that waits.
+    fn mark(&mut self, position: u64, after: u64) {
+        let at = self.marks.partition_point(|(known, _)| *known < position);
+        if self.marks.len() < PIECES_MAX && self.marks.get(at).is_none_or(|(known, _)| *known != position) {
+            self.marks.insert(at, (position, after));
+        }
+    }
+
+    /// Bytes that are in order now, the first of which was sent after `after`; each piece waits for what its sender had seen.
+    fn queue(&mut self, mut bytes: &[u8], mut after: u64) {
+        let mut start = self.assembler.next() - bytes.len() as u64;
+        let known = self.marks.partition_point(|(position, _)| *position < self.assembler.next());
+        for (position, next_after) in self.marks.drain(..known) {
+            let until = usize::try_from(position.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
+            let (piece, rest) = bytes.split_at(until);
+            if !piece.is_empty() {
+                self.ready.push_back(Ready { after, bytes: piece.to_vec() });
+            }
+            (bytes, after, start) = (rest, next_after, start + until as u64);
+        }
+        if !bytes.is_empty() {
+            self.ready.push_back(Ready { after, bytes: bytes.to_vec() });
+        }
+        if self.marks.is_empty() {
+            self.marks = Vec::new();
+        }
+    }
+
+    /// Gives up what is missing up to `position` at most.
+    fn skip(&mut self, from: Direction, position: u64, each: &mut impl FnMut(Event<'_>)) {
+        let mut bytes = Vec::new();
+        let lost = self.assembler.skip(position, &mut bytes);
+        self.given += lost;
+        // The byte before a FIN that was not seen is the FIN.
+        if lost > 1 || !bytes.is_empty() {
+            each(Event::Gap(from, lost));
+        }
+        self.queue(&bytes, 0);
     }
 
     fn ready_bytes(&self) -> usize {
@@ -191,22 +233,19 @@ impl Streams {
             }
             return;
         }
-        let mut bytes = Vec::new();
+        let (start, mut bytes) = (side.assembler.next(), Vec::new());
         while side.assembler.insert(position, payload, &mut bytes) > 0 {
             // No room behind the hole: it is given up.
             flush(side, from, each);
-            let lost = side.assembler.skip(position, &mut bytes);
-            each(Event::Gap(from, lost));
-            side.given += lost;
-            each(Event::Bytes(from, &bytes));
-            side.given += bytes.len() as u64;
-            bytes.clear();
+            side.skip(from, position, each);
+            flush(side, from, each);
         }
-        if !bytes.is_empty() {
-            side.ready.push_back(Ready { after, bytes });
-            if side.ready_bytes() > READY_BYTES_MAX {
-                flush(side, from, each);
-            }
+        if position > start {
+            side.mark(position, after);
+        }
+        side.queue(&bytes, after);
+        if side.ready_bytes() > READY_BYTES_MAX {
+            flush(side, from, each);
         }
     }
 
@@ -262,17 +301,7 @@ impl Streams {
             if !side.ready.is_empty() || (side.assembler.first_waiting().is_none() && awaited <= next) {
                 continue;
             }
-            let mut bytes = Vec::new();
-            let lost = side.assembler.skip(if awaited > next { awaited } else { u64::MAX }, &mut bytes);
-            side.given += lost;
-            // The byte before a FIN that was not seen is the FIN.
-            if lost > 1 || !bytes.is_empty() {
-                each(Event::Gap(from, lost));
-            }
-            if !bytes.is_empty() {
-                each(Event::Bytes(from, &bytes));
-                side.given += bytes.len() as u64;
-            }
+            side.skip(from, if awaited > next { awaited } else { u64::MAX }, each);
             return self.give(each);
         }
         // Both wait for each other: the acknowledgements cannot all be true.

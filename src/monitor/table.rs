@@ -149,6 +149,11 @@ impl Monitor {
         self.index.len()
     }
 
+    /// Bytes kept of all connections until more come.
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
     /// None is.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
