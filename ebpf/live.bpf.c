@@ -20,9 +20,10 @@ _Static_assert(__builtin_offsetof(struct starling_ring, next) == 64, "next");
 _Static_assert(__builtin_offsetof(struct starling_ring, idle) == 80, "idle");
 _Static_assert(__builtin_offsetof(struct starling_ring, taken) == 128, "taken");
 _Static_assert(__builtin_offsetof(struct starling_ring, thread) == 192, "thread");
-_Static_assert(__builtin_offsetof(struct starling_ring, refused) == 208, "refused");
-_Static_assert(__builtin_offsetof(struct starling_ring, probes) == 256, "probes");
-_Static_assert(sizeof(struct starling_ring) == 256 + 20 * 65536, "ring");
+_Static_assert(__builtin_offsetof(struct starling_ring, again_next) == 232, "again_next");
+_Static_assert(__builtin_offsetof(struct starling_ring, on_their_way) == 256, "on_their_way");
+_Static_assert(__builtin_offsetof(struct starling_ring, probes) == 3328, "probes");
+_Static_assert(sizeof(struct starling_ring) == 3328 + 20 * 65536, "ring");
 _Static_assert(sizeof(struct starling_template) == 136, "template");
 
 /* The loopback device has this index in each namespace (the kernel's LOOPBACK_IFINDEX). */
@@ -65,7 +66,7 @@ INLINE int starling_due(struct starling_ring *at)
 		at->idle += 1;
 		return 0;
 	}
-	if (at->next != at->seen)
+	if (at->again_next != at->again || at->next != at->seen)
 		return 1;
 	/* An atomic addition of nothing: what `made` counts is read after it, not before. */
 	at->seen = __sync_fetch_and_add(&at->made, 0);
@@ -74,6 +75,58 @@ INLINE int starling_due(struct starling_ring *at)
 	__sync_lock_test_and_set(&at->taken, at->next);
 	at->idle += 1;
 	return 0;
+}
+
+/* The next probe, one that is to be sent again before any other; kept until its fate is known. */
+INLINE const struct starling_kept *starling_next(struct starling_ring *at, __u32 has_clock)
+{
+	struct starling_kept *kept = &at->on_their_way[at->given % STARLING_GIVEN_SIZE];
+	__u64 next = at->next;
+
+	if (at->again_next != at->again) {
+		*kept = at->once_more[at->again_next % STARLING_GIVEN_SIZE];
+		at->again_next += 1;
+	} else {
+		kept->probe = at->probes[next % STARLING_RING_SIZE];
+		if (has_clock)
+			kept->clock = at->clocks[next % STARLING_RING_SIZE];
+		next += 1;
+		at->next = next;
+		if (next % STARLING_RING_STEP == 0)
+			__sync_lock_test_and_set(&at->taken, next);
+	}
+	at->given += 1;
+	return kept;
+}
+
+/* Has a frame's probe, by the frame's number, sent again. No more of them are given or to be given again at any time
+ * than the kernel gathers before it calls the driver, and one. */
+INLINE void starling_again(struct starling_ring *at, __u64 number)
+{
+	at->once_more[at->again % STARLING_GIVEN_SIZE] = at->on_their_way[number % STARLING_GIVEN_SIZE];
+	at->again += 1;
+}
+
+/* A driver that does not take frames is given time, ever more of it as long as that does not help. */
+INLINE void starling_pause(struct starling_ring *at, __u32 refused)
+{
+	if (refused) {
+		at->hold = at->pause;
+		at->pause *= 2;
+	} else {
+		at->pause -= at->pause >> 8;
+	}
+	if (at->pause < STARLING_PAUSE_MIN)
+		at->pause = STARLING_PAUSE_MIN;
+	if (at->pause > STARLING_PAUSE_MAX)
+		at->pause = STARLING_PAUSE_MAX;
+}
+
+/* Whether a tracepoint's event is of a frame of ours: this thread's, for on it the kernel may also forward frames of
+ * others, and come from a loopback device, as ours alone do. */
+INLINE int starling_ours(const struct starling_ring *at, const struct net_device *from)
+{
+	return at->thread == bpf_get_current_pid_tgid() && from && BPF_CORE_READ(from, ifindex) == LOOPBACK;
 }
 
 /* The caller has seen that the frame has `length` bytes. */
@@ -104,8 +157,8 @@ int starling_send(struct xdp_md *context)
 	struct starling_ring *at = starling_ring();
 	__u8 *frame = (__u8 *)(long)context->data;
 	const __u8 *end = (const __u8 *)(long)context->data_end;
+	const struct starling_kept *kept;
 	__u32 length, clock;
-	__u64 next;
 	int action;
 
 	/* Hides from the compiler where the pointer comes from: it must not fold the zeros above. */
@@ -116,18 +169,18 @@ int starling_send(struct xdp_md *context)
 	if (!starling_due(at))
 		return XDP_DROP;
 
-	next = at->next;
-	starling_write(frame, length, from, &at->probes[next % STARLING_RING_SIZE]);
 	clock = from->clock;
+	kept = starling_next(at, clock);
+	starling_write(frame, length, from, &kept->probe);
 	if (clock && clock + 4 <= length)
-		*(__u32 *)(frame + clock) = at->clocks[next % STARLING_RING_SIZE];
-	next += 1;
-	at->next = next;
-	if (next % STARLING_RING_STEP == 0)
-		__sync_lock_test_and_set(&at->taken, next);
+		*(__u32 *)(frame + clock) = kept->clock;
 	action = (int)bpf_redirect_map(&interface, 0, XDP_DROP);
-	if (action != XDP_REDIRECT)
+	if (action != XDP_REDIRECT) {
+		at->given -= 1;
+		starling_again(at, at->given);
 		at->gone += 1;
+		at->hold = STARLING_PAUSE_MAX;
+	}
 	return action;
 }
 
@@ -135,45 +188,52 @@ int starling_send(struct xdp_md *context)
 SEC("xdp")
 int starling_try(struct xdp_md *context)
 {
+	struct starling_ring *at = starling_ring();
+
 	(void)context;
+	if (at)
+		at->given += 1;
 	return (int)bpf_redirect_map(&interface, 0, XDP_DROP);
 }
 
 /*
- * The driver was given frames: (from, to, sent, drops, error). Run once by hand, with zeros, it notes the
- * thread for which it is to count.
+ * The driver was given frames, in the order in which they came: (from, to, sent, drops, error). What it does not take
+ * are the last ones (ndo_xdp_xmit). Run once by hand, with zeros, it notes the thread for which it is to count.
  */
 SEC("raw_tp/xdp_devmap_xmit")
 int starling_sent(struct bpf_raw_tracepoint_args *context)
 {
 	struct starling_ring *at = starling_ring();
-	__u64 thread = bpf_get_current_pid_tgid();
-	__u32 refused = (__u32)context->args[3];
-	const struct net_device *from;
+	__u32 sent = (__u32)context->args[2], refused = (__u32)context->args[3], number;
 
 	if (!at)
 		return 0;
 	if (!context->args[1])
-		at->thread = thread;
-	if (at->thread != thread)
+		at->thread = bpf_get_current_pid_tgid();
+	if (!starling_ours(at, (const struct net_device *)context->args[0]))
 		return 0;
-	/* On this thread the kernel may also forward frames of others. Ours alone come from a loopback device. */
-	from = (const struct net_device *)context->args[0];
-	if (!from || BPF_CORE_READ(from, ifindex) != LOOPBACK)
-		return 0;
-	at->sent += (__u32)context->args[2];
+	at->sent += sent;
 	at->refused += refused;
-	/* A full ring is given time, ever more of it as long as that does not help. */
-	if (refused) {
-		at->hold = at->pause;
-		at->pause *= 2;
-	} else {
-		at->pause -= at->pause >> 8;
-	}
-	if (at->pause < STARLING_PAUSE_MIN)
-		at->pause = STARLING_PAUSE_MIN;
-	if (at->pause > STARLING_PAUSE_MAX)
-		at->pause = STARLING_PAUSE_MAX;
+	at->known += sent;
+	for (number = 0; number < STARLING_GIVEN_SIZE && number < refused; number++)
+		starling_again(at, at->known + number);
+	at->known += refused;
+	starling_pause(at, refused);
+	return 0;
+}
+
+/* The frame last given came to no driver: (from, program, to, error, type of map, map, index). */
+SEC("raw_tp/xdp_redirect_err")
+int starling_down(struct bpf_raw_tracepoint_args *context)
+{
+	struct starling_ring *at = starling_ring();
+
+	if (!at || !starling_ours(at, (const struct net_device *)context->args[0]))
+		return 0;
+	at->down += 1;
+	at->given -= 1;
+	starling_again(at, at->given);
+	at->hold = STARLING_PAUSE_MAX;
 	return 0;
 }
 

@@ -206,6 +206,27 @@ fn starling_finds_what_is_due_and_the_join_says_so() {
     assert_eq!(duckdb(&joined), format!("{due},{due},{due}"));
 }
 
+/// As fast as it goes, with an answer for each probe: none is lost for want of room, no target for want of a driver's.
+#[test]
+fn where_all_answer_all_are_found_by_every_way() {
+    for (way, queues) in [("copy", "1"), ("live", "1"), ("copy", "2"), ("live", "2")] {
+        let folder = tempfile::tempdir().unwrap();
+        let census = folder.path().join("census");
+        let world = ["--space", "10.64.0.0/14", "--rates", "* syn_ack=1", "--queues", queues, "--remember"];
+        let mut command = vec![STARLING];
+        command.extend(words("scan -q -i near0 -p 80 --probe-only -r 0 -c 1 --tx"));
+        command.extend([way, "--lanes", queues, "-o", census.to_str().unwrap(), "10.64.0.0/14"]);
+        let report = run(&world, &command);
+
+        assert_eq!((&report["adds_up"], &report["never"]), (&true.into(), &0.into()), "{way}, {queues}");
+        assert_eq!((count(&report, "syn"), count(&report, "syn_again")), (262_144, 0), "{way}, {queues}");
+        let run: Value = serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap();
+        let found =
+            duckdb(&format!("select count(*), count(distinct ip) from '{}'", census.join("hosts/*.parquet").display()));
+        assert_eq!(found, "262144,262144", "{way}, {queues}: {}", run["sockets"]);
+    }
+}
+
 #[test]
 fn duplicates_go_twice_and_losses_are_counted() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use starling::targets::cidr::AddressSet;
 use starling::targets::permute::{Permutation, Walk};
 use starling::targets::ports;
 use starling::targets::{Space, Target};
-use starling::tcp::cookie::{PortRange, cookie};
+use starling::tcp::cookie::{PortRange, SourcePorts, cookie};
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
 use starling::wire::probe::{Facts, Template};
@@ -52,7 +52,7 @@ fn endless(space: &Space) -> Walk {
 
 #[inline]
 fn facts(target: Target) -> Facts {
-    let source_port = PORTS.pick(KEY, target.address, target.port, 0);
+    let source_port = SourcePorts::new(PORTS, Key([3, 4])).pick(target.address, target.port, 0);
     let tuple = Tuple { remote: target.address, local: US, remote_port: target.port, local_port: source_port };
     Facts { address: target.address, port: target.port, source_port, seq: cookie(KEY, tuple) }
 }

@@ -1,14 +1,16 @@
 //! Target `targets`: the first byte chooses a reader, the rest is the file: a blocklist, a list of targets, a routing
-//! table.
+//! table, a space of targets as a dataset keeps it.
 //!
 //! Asserted: errors name a line that exists; each target of a list is in its space, once for its index, and never a
-//! blocked one; announced ranges are disjoint, ascending and inside what is wanted.
+//! blocked one; announced ranges are disjoint, ascending and inside what is wanted; a space that was kept is the
+//! same when it is kept again.
 
 use starling::targets::cidr::AddressSet;
 use starling::targets::input::Input;
 use starling::targets::list;
 use starling::targets::ports;
 use starling::targets::rib::Rib;
+use starling::targets::saved;
 
 /// Targets looked at, from both ends.
 const LOOKED_AT: u64 = 200;
@@ -16,10 +18,11 @@ const LOOKED_AT: u64 = 200;
 /// The body.
 pub fn run(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
-    match choice % 3 {
+    match choice % 4 {
         0 => blocklist(&String::from_utf8_lossy(rest)),
         1 => targets(&String::from_utf8_lossy(rest)),
-        _ => routes(rest),
+        2 => routes(rest),
+        _ => saved_space(&String::from_utf8_lossy(rest)),
     }
 }
 
@@ -69,5 +72,16 @@ fn routes(bytes: &[u8]) {
         let (first, length) = one.prefix;
         assert!(wanted.contains(one.range.0) && wanted.contains(one.range.1) && one.range.0 <= one.range.1);
         assert!((8..=32).contains(&length) && first <= one.range.0);
+    }
+}
+
+fn saved_space(text: &str) {
+    match saved::read(text) {
+        Ok(space) => {
+            let kept = saved::write(&space);
+            let again = saved::read(&kept).expect("what was written is read");
+            assert_eq!((saved::write(&again), again.size()), (kept, space.size()));
+        }
+        Err(error) => assert!(error.to_string().starts_with("line ")),
     }
 }

@@ -16,8 +16,13 @@ use std::fmt;
 use std::path::Path;
 
 /// The column whose values the account has too.
-const VALUES: &[(&str, Option<&str>)] =
-    &[("hosts", Some("answer")), ("handshakes", Some("outcome")), ("certificates", None), ("chains", None)];
+const VALUES: &[(&str, Option<&str>)] = &[
+    ("hosts", Some("answer")),
+    ("handshakes", Some("outcome")),
+    ("certificates", None),
+    ("chains", None),
+    ("prefixes", None),
+];
 
 /// Kinds of answer in the rows of hosts, and the counter of each.
 const ANSWERS: &[(&str, &str)] = &[("syn_ack", "answers"), ("rst", "refused"), ("icmp", "unreachable")];

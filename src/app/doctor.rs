@@ -148,7 +148,8 @@ fn path(name: &str, features: Option<Features>) -> (Grade, String) {
             (
                 Grade::Fine,
                 format!(
-                    "probes would go by copy: the driver of {name} has no zero copy. --tx live is the faster way{whether}"
+                    "probes would go by copy, or from 500000 a second and lane on by live frames{whether}: the driver \
+                         of {name} has no zero copy"
                 ),
             )
         }

@@ -21,6 +21,9 @@ const IDLE_MAX: Duration = Duration::from_micros(500);
 const MUCH: usize = 32;
 /// How long a link may take to send the last frames.
 const FLUSH_MAX: Duration = Duration::from_millis(200);
+/// How long a link that is down is waited for, and how often it is tried.
+const LINK_PATIENCE: Duration = Duration::from_secs(60);
+const LINK_EVERY: Duration = Duration::from_millis(10);
 /// How often the lane's state is published.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
@@ -81,6 +84,8 @@ pub struct Snapshot {
     pub sweeping: bool,
     /// What slows the sweep down.
     pub slowed_by: Option<Hold>,
+    /// The link is down, and waited for.
+    pub link_down: bool,
     /// For how long what has slowed it down.
     pub held: Held,
     /// Positions walked whose answers were still due: they are walked again by a resumed run.
@@ -99,6 +104,7 @@ impl Snapshot {
             progress: engine.progress(),
             sweeping: engine.sweeping(),
             slowed_by: engine.slowed_by(),
+            link_down: false,
             held: *engine.held(),
             unsettled: engine.unsettled(),
         }
@@ -138,23 +144,32 @@ pub struct Lane<Io> {
 }
 
 impl<Io: FrameIo> Lane<Io> {
-    /// Runs until the engine is finished and all its rows are handed over.
+    /// Runs until the engine is finished and all its rows are handed over. A link that goes down is waited for.
     ///
     /// # Errors
-    /// Of the link. What was open then is lost to the peers' timeouts, but its rows are written.
+    /// Of the link, if it is gone or does not come back. What was open then is lost to the peers' timeouts, but its rows are written.
     pub fn run(mut self) -> io::Result<()> {
         let mut backlog = VecDeque::new();
         let mut published_at = Instant::ZERO;
         let mut interrupted = false;
         let mut blocklists = 0;
         let mut failure = None;
+        let mut down: Option<Instant> = None;
         let mut settled = false;
         loop {
             let now = self.clock.now();
-            let moved = step(now, &mut self.io, &mut self.engine).unwrap_or_else(|error| {
-                failure.get_or_insert(error);
+            let stepped = step(now, &mut self.io, &mut self.engine);
+            down = stepped.as_ref().is_err_and(is_down).then(|| down.unwrap_or(now));
+            let waits = down.is_some_and(|since| now < since + LINK_PATIENCE);
+            let moved = stepped.unwrap_or_else(|error| {
+                if !waits {
+                    failure.get_or_insert(error);
+                }
                 Moved { received: 0, sent: 0 }
             });
+            if waits || !self.engine.sweeping() && self.io.unsent_probes() > 0 {
+                self.engine.put_off(now);
+            }
             if failure.is_some() {
                 // Without a link nothing more is heard: give every open connection its row.
                 self.engine.interrupt();
@@ -172,18 +187,18 @@ impl<Io: FrameIo> Lane<Io> {
             }
             if now >= published_at + PUBLISH_EVERY {
                 published_at = now;
-                self.publish();
+                self.publish(waits);
             }
             if self.engine.finished(now) && backlog.is_empty() {
                 self.flush();
-                self.publish();
+                self.publish(false);
                 return failure.map_or(Ok(()), Err);
             }
             let idle =
                 if moved.received + moved.sent > 0 { Duration::ZERO } else { self.engine.next_timeout(now).since(now) };
             // A link that has enough to send is left alone, unless it brings much.
             let rest = if moved.received < MUCH { self.io.rest() } else { Duration::ZERO };
-            let pause = idle.max(rest).min(IDLE_MAX);
+            let pause = if waits { LINK_EVERY } else { idle.max(rest).min(IDLE_MAX) };
             if !pause.is_zero() {
                 std::thread::sleep(pause);
             }
@@ -209,9 +224,14 @@ impl<Io: FrameIo> Lane<Io> {
         }
     }
 
-    fn publish(&self) {
-        self.published.set(Snapshot::of(&self.engine, self.io.counters()));
+    fn publish(&self, link_down: bool) {
+        self.published.set(Snapshot { link_down, ..Snapshot::of(&self.engine, self.io.counters()) });
     }
+}
+
+/// Whether the link may come back.
+fn is_down(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NetworkDown
 }
 
 /// Sends rows as far as the writer takes them; false if some are left. A writer that is gone takes all: its

@@ -4,11 +4,13 @@ use crate::app::interface::Interface;
 use crate::app::scan::{Plan, Way};
 use crate::base::keyed::Key;
 use crate::nic::contract;
-use crate::nic::xdp::{Bind, BoundMode, Constant, Error, Live, Program, Queues, Socket, SocketOptions};
+use crate::nic::xdp::{Bind, BoundMode, Constant, Error, Live, Mode, Program, Queues, Socket, SocketOptions};
 use crate::wire::probe::Template;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
+/// Probes per second and lane up to which AF_XDP's copy mode is plenty.
+const COPY_RATE: f64 = 500_000.0;
 /// How long an interface may be without carrier after a program or a socket came to it: some reset themselves.
 const CARRIER: Duration = Duration::from_secs(10);
 /// Slots and frames for receiving beside live frames, whose lane looks less often.
@@ -63,7 +65,7 @@ impl Links {
         let mut queues: Vec<Vec<Socket>> = Vec::new();
         queues.resize_with(lanes, Vec::new);
         for queue in 0..interface.rx_queues {
-            let socket = Socket::open(&interface.name, queue, socket_options(plan))?;
+            let socket = Socket::open(&interface.name, queue, socket_options(plan, lanes))?;
             program.register(queue, &socket)?;
             queues[queue as usize % lanes].push(socket);
         }
@@ -74,14 +76,19 @@ impl Links {
     }
 }
 
-fn socket_options(plan: &Plan) -> SocketOptions {
+fn socket_options(plan: &Plan, lanes: usize) -> SocketOptions {
     let default = SocketOptions { busy_poll: plan.busy_poll, ..SocketOptions::default() };
     match plan.transmit {
-        Transmit::Auto => default,
+        Transmit::Auto if copy_is_plenty(plan, lanes) => default,
         Transmit::ZeroCopy => SocketOptions { bind: Bind::ZeroCopy, ..default },
         Transmit::Copy => SocketOptions { bind: Bind::Copy, ..default },
-        Transmit::Live => SocketOptions { rx_frames: LIVE_RECEIVE, rx_ring: LIVE_RECEIVE, ..default },
+        Transmit::Auto | Transmit::Live => SocketOptions { rx_frames: LIVE_RECEIVE, rx_ring: LIVE_RECEIVE, ..default },
     }
+}
+
+/// Whether the rate wants nothing better than copies of frames.
+fn copy_is_plenty(plan: &Plan, lanes: usize) -> bool {
+    plan.rate.is_some_and(|rate| rate / lanes as f64 <= COPY_RATE)
 }
 
 /// How many lanes serve the interface: one a queue, but no more than CPUs unless told.
@@ -120,19 +127,29 @@ fn await_carrier(name: &str) -> Result<()> {
 /// The way probes take from `queues`, and live frames for each lane if they are it.
 fn choose(plan: &Plan, way: &Way, queues: &[Vec<Socket>]) -> Result<(Path, Vec<Option<Live>>)> {
     let zero_copy = queues.iter().flatten().all(|socket| socket.mode() == BoundMode::ZeroCopy);
-    let rate = plan.rate.map(|rate| rate / queues.len() as f64);
     let by_socket = |name, reason: &str| {
         let path = Path { name, reason: reason.to_owned() };
         Ok((path, queues.iter().map(|_| None).collect()))
     };
-    match (plan.transmit, rate) {
-        (Transmit::ZeroCopy, _) => by_socket("zerocopy", "asked for"),
-        (Transmit::Copy, _) => by_socket("copy", "asked for"),
-        (Transmit::Live, _) => Ok((Path { name: "live", reason: "asked for".to_owned() }, live(plan, way, queues)?)),
-        (Transmit::Auto, _) if zero_copy => by_socket("zerocopy", "the driver has zero copy"),
-        (Transmit::Auto, _) => {
-            by_socket("copy", "the driver has no zero copy; live frames only if asked for by --tx live")
+    match plan.transmit {
+        Transmit::ZeroCopy => by_socket("zerocopy", "asked for"),
+        Transmit::Copy => by_socket("copy", "asked for"),
+        Transmit::Live => Ok((Path { name: "live", reason: "asked for".to_owned() }, live(plan, way, queues)?)),
+        Transmit::Auto if zero_copy => by_socket("zerocopy", "the driver has zero copy"),
+        Transmit::Auto if copy_is_plenty(plan, queues.len()) => {
+            by_socket("copy", "the driver has no zero copy, and the rate needs no more")
         }
+        Transmit::Auto if plan.mode == Mode::Generic => {
+            by_socket("copy", "in generic mode there is neither zero copy nor live frames")
+        }
+        Transmit::Auto => match live(plan, way, queues) {
+            Ok(live) => {
+                let reason = "the driver has no zero copy, and takes redirected frames".to_owned();
+                Ok((Path { name: "live", reason }, live))
+            }
+            Err(Error::NoLive { reason, .. }) => by_socket("copy", &format!("no zero copy, no live frames: {reason}")),
+            Err(error) => Err(error.into()),
+        },
     }
 }
 

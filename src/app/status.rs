@@ -21,6 +21,7 @@ pub fn total(lanes: &[Snapshot]) -> Snapshot {
         sum.held.add(&lane.held);
         sum.unsettled += lane.unsettled;
         sum.slowed_by = sum.slowed_by.or(lane.slowed_by);
+        sum.link_down |= lane.link_down;
     }
     sum
 }
@@ -98,8 +99,8 @@ impl Status {
         let hit_rate = 100.0 * ledger.answers as f64 / ledger.probes.max(1) as f64;
         let nic = &state.nic;
         let received = nic.rx_dropped + nic.rx_ring_full + nic.rx_fill_empty;
-        // What a driver refuses of live frames, its statistics may count as well.
-        let drops = received + self.link_dropped().max(nic.live_refused) + nic.live_lost;
+        // What a driver refuses of live frames is sent again, and its statistics may count it.
+        let drops = received + self.link_dropped().saturating_sub(nic.live_refused) + nic.live_lost;
         format!(
             "{} {:.0}%{}; send: {} {} ({} avg); recv: {} {} ({} avg); open: {}{}; \
              handshakes: {}; drops: {drops}; hitrate: {hit_rate:.2}%{}",
@@ -127,6 +128,7 @@ impl Status {
     /// Why the sweep is as fast as it is.
     fn speed(&self, state: &Snapshot) -> &'static str {
         match state.slowed_by {
+            _ if state.link_down => "; the link is down and waited for",
             _ if !state.sweeping => "",
             Some(Hold::Table) => "; speed: by free connections",
             Some(Hold::Turns) => "; speed: by answers waiting for their turn",

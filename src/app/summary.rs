@@ -245,9 +245,9 @@ impl Summary {
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
         state.ledger.check(state.open, state.waiting).map_err(wrong)?;
         let nic = &state.nic;
-        let made = nic.live_sent + nic.live_refused + nic.live_lost;
+        let made = nic.live_sent + nic.live_lost;
         let pairs = [
-            ("live probes", nic.live_probes, "sent, refused or lost", made),
+            ("live probes", nic.live_probes, "sent or lost", made),
             (
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),
@@ -367,8 +367,7 @@ impl fmt::Display for Summary {
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {unreachable:>10} reported by ICMP")?;
-        let unsent = state.nic.live_refused + state.nic.live_lost;
-        let told = ledger.answers + closed + unreachable + unsent;
+        let told = ledger.answers + closed + unreachable + state.nic.live_lost;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(told))?;
         if ledger.blocked_since > 0 {
             let count = ledger.blocked_since;
@@ -450,8 +449,12 @@ impl Summary {
             (state.nic.rx_fill_empty, "frames dropped: no free buffer"),
             (self.verdicts(Reason::DropNoSocket), "frames dropped: no socket on their queue"),
             (self.verdicts(Reason::DropBadCookie), "SYN-ACKs to nothing we sent"),
-            (self.tx_dropped.unwrap_or(0), "frames dropped by the link instead of sent"),
-            (state.nic.live_refused, "probes refused by the driver, its ring being full"),
+            // Among them drivers count what they refuse of live frames.
+            (
+                self.tx_dropped.unwrap_or(0).saturating_sub(state.nic.live_refused),
+                "frames dropped by the link instead of sent",
+            ),
+            (state.nic.live_refused, "frames refused by the driver, its ring being full, and sent again"),
             (state.nic.live_lost, "probes lost: the interface was down or gone"),
             (state.ledger.no_room, "answers not taken at once: connection table full"),
             (state.ledger.turns_lost, "answers without a connection: gone, or the run over, when their turn came"),

@@ -351,7 +351,8 @@ pub enum Format {
 /// Which way probes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Transmit {
-    /// Zero copy if the driver has it, else copy.
+    /// Zero copy if the driver has it, else live frames if the rate wants them (beyond 500,000 probes a second and lane)
+    /// and the driver takes them, else copy.
     Auto,
     /// AF_XDP, the NIC reading our frames, or nothing.
     Zerocopy,

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 /// What moves frames between an engine and a link: AF_XDP in production, a virtual link in the simulator.
 ///
-/// One thread owns it; nothing blocks. Errors are of the link as a whole (gone, down); anything that a
-/// retry heals is handled inside and counted.
+/// One thread owns it; nothing blocks. Errors are of the link as a whole: while it is down, of the kind
+/// [`io::ErrorKind::NetworkDown`], and then nothing is lost that was not on its way; anything that a retry heals is
+/// handled inside and counted.
 pub trait FrameIo {
-    /// Hands each frame that has arrived (at most one batch) to `sink`, then recycles its memory.
+    /// Hands each frame that has arrived to `sink`, at most as many as the link can hold, then recycles its memory.
     /// Returns how many there were.
     fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> io::Result<usize>;
 
@@ -26,6 +27,11 @@ pub trait FrameIo {
     /// Returns how many were queued; fewer than `budget` also when the link is busy, and then `fill`
     /// was not asked for a frame that could not go.
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize>;
+
+    /// Probes that were given to [`FrameIo::transmit_probes`] and are still to be sent.
+    fn unsent_probes(&self) -> usize {
+        0
+    }
 
     /// Sends up to `budget` probes, as [`FrameIo::transmit`] does: frames of their own kind, which some links make
     /// themselves.
@@ -94,13 +100,15 @@ counters! {
         rx_invalid,
         /// Not sent: a length that no frame has, refused by us, or a descriptor the kernel found invalid.
         tx_invalid,
-        /// Live frames: probes put into the ring; sent, refused, lost or still in it.
+        /// Live frames: probes put into the ring; sent, lost or still in it.
         live_probes,
         /// Live frames: probes that the driver took.
         live_sent,
-        /// Live frames: probes that the driver refused, its ring being full.
+        /// Live frames: frames that the driver refused, its ring being full. Their probes are sent again.
         live_refused,
-        /// Live frames: probes that came to no driver, the interface being down or gone.
+        /// Live frames: frames that came to no driver, the interface being down. Their probes are sent again.
+        live_down,
+        /// Live frames: probes that were never sent, the interface being gone or the run over.
         live_lost,
         /// Live frames: frames made in vain, no probe being due or the driver being given time.
         live_idle,

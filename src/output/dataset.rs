@@ -200,7 +200,10 @@ mod tests {
         assert_eq!(dataset.run(), "20261123T140102.000123");
         let mut files: Vec<_> = fs::read_dir(dataset.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         files.sort();
-        assert_eq!(files, ["certificates", "chains", "connections", "handshakes", "hosts", "prefixes", "views.sql"]);
+        assert_eq!(
+            files,
+            ["certificates", "chains", "connections", "handshakes", "hosts", "prefixes", "verdicts", "views.sql"]
+        );
         assert!(dataset.root().join("hosts/20261123T140102.000123-schema.parquet").is_file());
     }
 

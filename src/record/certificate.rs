@@ -5,13 +5,12 @@
 //! the DER itself. Bytes after the certificate do not hide it: its columns are filled, and `parse_error`
 //! tells how many bytes follow.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod extensions;
 
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::error::X509Error;
-use x509_parser::extensions::{BasicConstraints, GeneralName, SubjectAlternativeName};
 use x509_parser::nom::{Err as NomErr, Parser};
 use x509_parser::public_key::{ECPoint, RSAPublicKey};
 use x509_parser::time::ASN1Time;
@@ -24,11 +23,6 @@ use row::{Certificate, Sha256};
 
 /// Longest text kept, in bytes.
 const MAX_TEXT: usize = 4_096;
-/// Most names kept. Public certificates have at most some hundred.
-const MAX_NAMES: usize = 1_000;
-
-const BASIC_CONSTRAINTS: &str = "2.5.29.19";
-const SUBJECT_ALTERNATIVE_NAME: &str = "2.5.29.17";
 
 /// Key types by algorithm (RFC 3279, RFC 4055, RFC 5480, RFC 8410).
 const KEY_TYPES: &[(&str, &str)] = &[
@@ -91,7 +85,7 @@ pub fn digest(der: &[u8], first_seen: UtcMicros) -> Certificate {
 pub(super) fn digest_known(sha256: Sha256, der: &[u8], first_seen: UtcMicros) -> Certificate {
     let mut row = Certificate { sha256, first_seen, der: der.to_vec(), ..Certificate::default() };
     let mut notes = Notes::default();
-    // Only the two extensions that have a column are taken apart: the less code a stranger reaches, the better.
+    // Only extensions that have a column are taken apart: the less code a stranger reaches, the better.
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok((rest, certificate)) => {
             if !rest.is_empty() {
@@ -154,10 +148,7 @@ fn fill(row: &mut Certificate, certificate: &X509Certificate<'_>, notes: &mut No
     row.signature_algorithm = Some(name_or_dotted(certificate.signature_algorithm.oid(), SIGNATURES));
     row.spki_sha256 = Some(sha256(certificate.public_key().raw));
     key(row, certificate.public_key(), notes);
-    row.names = extension::<SubjectAlternativeName<'_>>(certificate, SUBJECT_ALTERNATIVE_NAME, notes)
-        .map_or_else(|_| Vec::new(), |found| names(found.as_ref(), notes));
-    row.is_ca = extension::<BasicConstraints>(certificate, BASIC_CONSTRAINTS, notes)
-        .map_or(None, |found| Some(found.is_some_and(|constraints| constraints.ca)));
+    extensions::fill(row, certificate, notes);
 }
 
 fn name(what: &str, name: &X509Name<'_>, notes: &mut Notes) -> (Option<String>, Option<String>) {
@@ -253,60 +244,6 @@ fn curve(parameters: &Any<'_>) -> Option<String> {
 /// Size of the field of an unknown curve, from the length of the point: rounded up to whole octets.
 fn point_bits(point: &[u8]) -> Option<u32> {
     u32::try_from(ECPoint::from(point).key_size()).ok().filter(|bits| *bits > 0)
-}
-
-/// The first extension with this identifier, taken apart. What is wrong with it is noted.
-fn extension<'a, T>(certificate: &X509Certificate<'a>, identifier: &str, notes: &mut Notes) -> Result<Option<T>, ()>
-where
-    T: FromDer<'a, X509Error>,
-{
-    let mut found = certificate.extensions().iter().filter(|extension| dotted(&extension.oid) == identifier);
-    let Some(first) = found.next() else {
-        return Ok(None);
-    };
-    if found.next().is_some() {
-        notes.add(format!("extension {identifier} more than once"));
-    }
-    match T::from_der(first.value) {
-        Ok((_, value)) => Ok(Some(value)),
-        Err(error) => {
-            notes.add(format!("extension {identifier}: {}", reason(error)));
-            Err(())
-        }
-    }
-}
-
-/// DNS names and IP addresses. Other kinds of names have no column; the DER has them.
-fn names(extension: Option<&SubjectAlternativeName<'_>>, notes: &mut Notes) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut unreadable = 0usize;
-    for name in extension.into_iter().flat_map(|extension| &extension.general_names) {
-        let text = match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(octets) => address(octets),
-            GeneralName::Invalid(..) => None,
-            _ => continue,
-        };
-        match text {
-            Some(_) if names.len() == MAX_NAMES => {
-                notes.add(format!("names cut to {MAX_NAMES}"));
-                break;
-            }
-            Some(text) => names.push(notes.limit("name", text)),
-            None => unreadable += 1,
-        }
-    }
-    if unreadable > 0 {
-        notes.add(format!("unreadable names: {unreadable}"));
-    }
-    names
-}
-
-fn address(octets: &[u8]) -> Option<String> {
-    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
-        return Some(Ipv4Addr::from(octets).to_string());
-    }
-    <[u8; 16]>::try_from(octets).ok().map(|octets| Ipv6Addr::from(octets).to_string())
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ census/
   certificates/*.parquet
   chains/*.parquet
   prefixes/*.parquet
-  connections/*.parquet
+  connections/*.parquet  by `starling monitor`
+  verdicts/*.parquet     by `starling verify`
 ```
 
 - A part is written as `*.parquet.tmp`, and renamed when it is complete and on disk: whatever matches `*.parquet`

@@ -137,25 +137,65 @@ table! {
         auth_after: Vec<String>,
         /// Some line or list exceeded its limit and was cut.
         truncated: bool,
-        /// Negotiated version of a complete handshake: `TLSv1.2`, `TLSv1.3`.
+        /// Newest version offered in the ClientHello: `TLSv1.3`, `TLSv1.2` or `SSLv3`, by `rung`. Absent where TLS was
+        /// not begun.
+        tls_offered: Option<&'static str>,
+        /// Negotiated version of a complete handshake: `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`.
         tls_version: Option<&'static str>,
-        /// Negotiated cipher suite, IANA name.
+        /// Cipher suite that the server chose, IANA name, or its number as `0x` and four digits. There too where the
+        /// handshake then failed.
         tls_cipher: Option<String>,
+        /// Class of that suite as in the study's Fig. 3: `ECDHE` and `DHE` (forward secret; TLS 1.3 by its group), `AES` without
+        /// forward secrecy, `RC4`, `other`.
+        tls_cipher_class: Option<&'static str>,
         /// Key-exchange group, IANA name.
         tls_group: Option<String>,
-        /// Signature scheme of the server's handshake signature, IANA name.
+        /// Bits of the prime of finite-field Diffie-Hellman, where the server sent one (before TLS 1.3).
+        tls_dh_bits: Option<u32>,
+        /// Signature scheme of the server's handshake signature, IANA name. Before TLS 1.2 it is not said.
         tls_signature: Option<String>,
+        /// The server chose a compression method (before TLS 1.3).
+        tls_compression: Option<bool>,
+        /// Types of the server's extensions, by their IANA numbers, in its order: those of ServerHello, then those of
+        /// EncryptedExtensions (TLS 1.3).
+        tls_extensions: Vec<u32>,
+        /// The server asked for another key share first: HelloRetryRequest (RFC 8446, section 4.1.4).
+        tls_retried: Option<bool>,
         /// Application protocol agreed on by ALPN (RFC 7301).
         tls_alpn: Option<String>,
-        /// Description of the fatal alert received (RFC 8446, section 6).
+        /// The server issued a session ticket while we listened. In TLS 1.3 it comes after the handshake.
+        tls_ticket: Option<bool>,
+        /// Lifetime of the first ticket, in seconds, as the server hints or says.
+        tls_ticket_lifetime: Option<u32>,
+        /// Description of the first alert received (RFC 8446, section 6); `close_notify` is not among them.
         tls_alert: Option<String>,
+        /// Description of the fatal alert that we sent.
+        tls_alert_sent: Option<String>,
+        /// The server asked for a certificate of ours. We have none.
+        tls_client_certificate: Option<bool>,
         /// The server stapled an OCSP response.
         tls_ocsp: Option<bool>,
+        /// What that response says of the leaf: `good`, `revoked`, `unknown` (RFC 6960, section 4.2.1); or the error
+        /// it is: `malformed_request`, `internal_error`, `try_later`, `sig_required`, `unauthorized`; or
+        /// `unreadable`. Its signature is not checked.
+        tls_ocsp_status: Option<&'static str>,
+        /// When that status was known to be right.
+        tls_ocsp_this_update: Option<UtcMicros>,
+        /// When newer information was to be there.
+        tls_ocsp_next_update: Option<UtcMicros>,
+        /// Signed certificate timestamps in the TLS extension (RFC 6962, section 3.3).
+        tls_scts: Option<u16>,
+        /// Bytes of the server's first flight, record headers included, until its handshake was over or went on
+        /// encrypted (before TLS 1.3: up to its ChangeCipherSpec).
+        tls_flight_bytes: Option<u64>,
+        /// Who spoke TLS: `rustls`, or `legacy`, which takes over where rustls cannot go on.
+        tls_engine: Option<&'static str>,
         /// Certificate chain as presented: SHA-256 of the concatenated SHA-256s (table `chains`).
         chain_id: Option<Sha256>,
         /// First certificate of the chain: SHA-256 of its DER.
         leaf_sha256: Option<Sha256>,
-        /// Which connection to this address and port this was: `modern`.
+        /// Which connection to this address and port this was, by what it offers: `modern` (TLS 1.3 and 1.2, and all
+        /// suites), `legacy` (TLS 1.2 at most, in a ClientHello of before TLS 1.3), `ssl3` (SSL 3.0 and no extensions).
         rung: &'static str,
     }
 }
@@ -202,6 +242,20 @@ table! {
         signature_algorithm: Option<String>,
         /// Basic constraints say CA (false where the extension is missing).
         is_ca: Option<bool>,
+        /// Subject key identifier (RFC 5280, section 4.2.1.2), lower-case hex.
+        subject_key_id: Option<String>,
+        /// Key identifier of the issuer that the authority key identifier names (RFC 5280, section 4.2.1.1),
+        /// lower-case hex.
+        authority_key_id: Option<String>,
+        /// Purposes of the extended key usage extension (RFC 5280, section 4.2.1.12), in order: `serverAuth` and the
+        /// like, else the OID. Empty where the extension is missing.
+        extended_key_usage: Vec<String>,
+        /// OIDs of the certificate policies (RFC 5280, section 4.2.1.4), in order; `2.23.140.1.2.1` is domain-validated.
+        policies: Vec<String>,
+        /// Signed certificate timestamps in the certificate itself (RFC 6962, section 3.3).
+        scts: Option<u32>,
+        /// The certificate wants a stapled OCSP response in each handshake (RFC 7633: feature `status_request`).
+        must_staple: Option<bool>,
         /// Why it, or a part of it, could not be parsed or was cut.
         parse_error: Option<String>,
     }
@@ -370,5 +424,63 @@ table! {
         chain_id: Option<Sha256>,
         /// First certificate of the chain: SHA-256 of its DER.
         leaf_sha256: Option<Sha256>,
+    }
+}
+
+table! {
+    /// What `starling verify` says about a distinct chain. Flags overlap; `verdict` is the one word.
+    "verdicts" pub struct Verdict {
+        /// The chain (table `chains`).
+        chain_id: Sha256,
+        /// Its first certificate (table `certificates`).
+        leaf_sha256: Sha256,
+        /// The first that applies: `self_signed`, `bad_signature`, `unknown_root`, `missing_intermediate`, `other`, `expired`,
+        /// `not_yet_valid`, `valid`. So `expired` and `not_yet_valid` are chains that lack nothing but the right time.
+        verdict: &'static str,
+        /// The presented certificates make a path to a root of the store, and nothing on it is wrong at that time. Weak
+        /// algorithms do not make a chain invalid: the `weak_` columns tell them.
+        valid: bool,
+        /// The first certificate is signed by its own key, and no root of the store.
+        self_signed: bool,
+        /// A certificate of the path was no longer valid.
+        expired: bool,
+        /// A certificate of the path was not valid yet.
+        not_yet_valid: bool,
+        /// No path ends in a root of the store, not even with the certificates of other chains: it ends in a self-signed
+        /// certificate, or in one whose issuer nobody presented.
+        unknown_root: bool,
+        /// An issuer that the path needs, and that is no root of the store, was not presented.
+        missing_intermediate: bool,
+        /// An issuer was presented or is in the store, but its key did not make the signature.
+        bad_signature: bool,
+        /// The path is the first certificate and a root of the store, without an intermediate.
+        issued_by_root_directly: bool,
+        /// Something else is wrong; `problems` says what.
+        other: bool,
+        /// What else is wrong, one word each: `unparsable`, `not_a_ca` (an issuer that is none), `path_length`, `key_usage`,
+        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `algorithm` (a signature
+        /// that cannot be checked), `too_complex` (the search was ended at its limit).
+        problems: Vec<String>,
+        /// The path has certificates that only other chains presented.
+        completed: bool,
+        /// The presented certificates are the path as they stand, each issued by the next, nothing else among them; the root
+        /// may be there or not.
+        in_order: bool,
+        /// The best path: SHA-256 of each certificate, from the first one presented as far as issuers are known.
+        path: Vec<Sha256>,
+        /// Root of the store that the path ends in.
+        root_sha256: Option<Sha256>,
+        /// A signature on the path is made with MD5, MD4 or MD2 (that of a root by itself is none).
+        weak_md5: bool,
+        /// Likewise, with SHA-1.
+        weak_sha1: bool,
+        /// An RSA key on the path, the root's included, has fewer than 2048 bits.
+        weak_rsa: bool,
+        /// A certificate on the path, the root included, is older than X.509 version 3.
+        weak_v1: bool,
+        /// Time it is judged at: when the chain was first seen, or `--at`.
+        at: UtcMicros,
+        /// Root store: `mozilla` and the version of the crate it comes from, or the file of `--roots` and the begin of its SHA-256.
+        roots: String,
     }
 }

@@ -253,4 +253,5 @@ pub const TABLES: &[Table] = &[
     super::row::Chain::TABLE,
     super::row::Prefix::TABLE,
     super::row::Connection::TABLE,
+    super::row::Verdict::TABLE,
 ];

@@ -22,7 +22,7 @@ use crate::targets::cidr::AddressSet;
 use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
 use crate::targets::{Space, Target};
-use crate::tcp::cookie::{ACK_WINDOW, PortRange, cookie};
+use crate::tcp::cookie::{ACK_WINDOW, PortRange, SourcePorts, cookie};
 use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
@@ -114,6 +114,7 @@ pub struct Engine {
     /// What is blocked since the blocklist was read again.
     blocked: Option<Arc<AddressSet>>,
     template: Template,
+    source_ports: SourcePorts,
     pace: Pace,
     phase: Phase,
     writer_behind: bool,
@@ -142,6 +143,7 @@ impl Engine {
             abandoned: Vec::new(),
             blocked: None,
             template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
+            source_ports: SourcePorts::new(config.ports, derived(config.key, 3)),
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
             writer_behind: false,
@@ -255,6 +257,14 @@ impl Engine {
     pub fn stop(&mut self, now: Instant) {
         if self.phase == Phase::Sweeping {
             self.phase = Phase::Cooldown { until: now + self.config.cooldown };
+        }
+    }
+
+    /// Tells that probes may be sent as late as `now`, the link having kept them: answers are awaited from then on.
+    pub fn put_off(&mut self, now: Instant) {
+        self.sweep.put_off(now);
+        if let Phase::Cooldown { until } = &mut self.phase {
+            *until = (*until).max(now + self.config.cooldown);
         }
     }
 
@@ -673,7 +683,7 @@ impl Engine {
 
     fn facts_of(&self, target: Target, number: u8) -> Facts {
         let Target { address, port } = target;
-        let source_port = self.config.ports.pick(self.config.key, address, port, number);
+        let source_port = self.source_ports.pick(address, port, number);
         self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
     }
 

@@ -150,6 +150,11 @@ impl Sweep {
         }
     }
 
+    /// What was walked and is not settled may be sent as late as `now`.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.notes.iter_mut().for_each(|(at, _)| *at = now);
+    }
+
     /// No answer is due any more: all that was walked is settled.
     pub(super) fn settle(&mut self) {
         self.notes.clear();

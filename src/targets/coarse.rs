@@ -4,6 +4,8 @@ use std::ops::Range;
 
 /// Most blocks: 256 KiB of counts, so that they stay in the second-level cache beside the keys of a routing table.
 const BLOCKS_MAX: u64 = 1 << 16;
+/// Blocks for each key, up to that: most windows of few keys are empty, and an empty one is not searched.
+const BLOCKS_A_KEY: u64 = 64;
 
 /// For each block of 2^`shift` keys, how many keys lie before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(super) struct Coarse {
 impl Coarse {
     /// An index over `keys`, ascending and below `end`, at most 2^32 of them.
     pub(super) fn new(keys: impl ExactSizeIterator<Item = u64>, end: u64) -> Self {
-        let blocks_wanted = (keys.len() as u64).next_power_of_two().min(BLOCKS_MAX);
+        let blocks_wanted = (keys.len() as u64 * BLOCKS_A_KEY).next_power_of_two().min(BLOCKS_MAX);
         let shift = (0..64).find(|shift| end >> shift <= blocks_wanted).unwrap_or(63);
         let blocks = (end >> shift) + 1;
         let mut counts = Vec::with_capacity(usize::try_from(blocks + 1).unwrap_or(0));

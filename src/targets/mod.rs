@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub struct Space {
     addresses: AddressSet,
     services: Vec<Service>,
+    /// What `index + 1` is multiplied by, and of it the high half taken, to divide `index` by the number of services.
+    reciprocal: u64,
     /// Targets of the product of both.
     product: u64,
     single: Vec<Single>,
@@ -64,7 +66,8 @@ impl Space {
             part.before = size;
             size += part.addresses.len();
         }
-        Self { addresses, services, product, single, size, names: Arc::new(names) }
+        let reciprocal = u64::MAX / (services.len() as u64).max(1);
+        Self { addresses, services, reciprocal, product, single, size, names: Arc::new(names) }
     }
 
     /// How many targets there are: at most 2^48.
@@ -81,10 +84,20 @@ impl Space {
         if index >= self.product {
             return self.single_target(index);
         }
-        let services = self.services.len() as u64;
+        let nth = self.nth_address(index);
         #[expect(clippy::cast_possible_truncation, reason = "a remainder by a vector's length is an index")]
-        let service = (index % services) as usize;
-        Target { address: self.addresses.nth(index / services), port: self.services[service].port }
+        let service = (index - nth * self.services.len() as u64) as usize;
+        Target { address: self.addresses.nth(nth), port: self.services[service].port }
+    }
+
+    /// `index` divided by the number of services, without a division. Exact as long as (`index` + 1) x services is at
+    /// most 2^64 (Robison, N-bit unsigned division via N-bit multiply-add, 2005): index is below 2^48.
+    #[inline]
+    fn nth_address(&self, index: u64) -> u64 {
+        let product = u128::from(index + 1) * u128::from(self.reciprocal);
+        #[expect(clippy::cast_possible_truncation, reason = "the high half of 128 bits")]
+        let high = (product >> 64) as u64;
+        high
     }
 
     fn single_target(&self, index: u64) -> Target {
@@ -124,5 +137,23 @@ impl Space {
     pub fn services(&self) -> impl Iterator<Item = Service> {
         let beyond = self.single.iter().map(|part| part.service).filter(|service| !self.services.contains(service));
         self.services.iter().copied().chain(beyond)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_multiplication_divides_exactly(services in 1u64..=1 << 16, at: u64, near in 0u64..3) {
+            let reciprocal = u64::MAX / services;
+            let whole = at % (permute::MAX_SIZE / services) * services;
+            let space = Space { reciprocal, ..Space::new(AddressSet::default(), Vec::new()) };
+            for index in [whole.saturating_sub(near), whole + near, permute::MAX_SIZE - 1 - near] {
+                prop_assert_eq!(space.nth_address(index), index / services);
+            }
+        }
     }
 }

@@ -35,20 +35,47 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// The port for the `probe`-th probe to a target: spread by the keyed hash.
-    #[inline]
-    pub fn pick(self, key: Key, address: u32, port: u16, probe: u8) -> u16 {
-        let hash = key.hash12(u64::from(address) | u64::from(probe) << 32, u32::from(port));
-        let count = u64::from(self.last - self.first) + 1;
-        #[expect(clippy::cast_possible_truncation, reason = "below the count of ports")]
-        let offset = (((hash >> 32) * count) >> 32) as u16;
-        self.first + offset
-    }
-
     /// Whether `port` is one of ours.
     pub const fn contains(self, port: u16) -> bool {
         self.first <= port && port <= self.last
     }
+}
+
+/// Which of our source ports a probe comes from.
+///
+/// They only have to be spread, for the cookie is the proof: two multiplications do, where another SipHash would be a
+/// fifth of what a probe costs. Whoever sees the ports may learn these keys, so they are good for nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct SourcePorts {
+    range: PortRange,
+    keys: [u64; 2],
+}
+
+impl SourcePorts {
+    /// Ports of `range`, spread by `key`, which must serve no other purpose.
+    pub const fn new(range: PortRange, Key(keys): Key) -> Self {
+        Self { range, keys }
+    }
+
+    /// The port for the `probe`-th probe to a target.
+    #[inline]
+    pub fn pick(&self, address: u32, port: u16, probe: u8) -> u16 {
+        let target = u64::from(address) << 24 | u64::from(port) << 8 | u64::from(probe);
+        let hash = folded(folded(target ^ self.keys[0], 0x9e37_79b9_7f4a_7c15) ^ self.keys[1], 0xd1b5_4a32_d192_ed03);
+        let count = u64::from(self.range.last - self.range.first) + 1;
+        #[expect(clippy::cast_possible_truncation, reason = "below the count of ports")]
+        let offset = (((hash >> 32) * count) >> 32) as u16;
+        self.range.first + offset
+    }
+}
+
+/// Both halves of the product, xored: each bit of it depends on all of both factors.
+#[inline]
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+    let (low, high) = (product as u64, (product >> 64) as u64);
+    low ^ high
 }
 
 #[cfg(test)]
@@ -73,7 +100,33 @@ mod tests {
         #[test]
         fn ports_stay_in_their_range(key: [u64; 2], address: u32, port: u16, probe: u8, a: u16, b: u16) {
             let range = PortRange { first: a.min(b), last: a.max(b) };
-            prop_assert!(range.contains(range.pick(Key(key), address, port, probe)));
+            prop_assert!(range.contains(SourcePorts::new(range, Key(key)).pick(address, port, probe)));
+        }
+    }
+
+    /// Pearson's statistic of `counts` against equal shares, by its degrees of freedom: about 1 if they are random.
+    fn unevenness(counts: &[u32]) -> f64 {
+        let mean = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
+        counts.iter().map(|count| (f64::from(*count) - mean).powi(2) / mean).sum::<f64>() / (counts.len() - 1) as f64
+    }
+
+    #[test]
+    fn ports_are_spread_over_neighbours_ports_and_probes_alike() {
+        let range = PortRange { first: 61_000, last: 61_999 };
+        for key in [Key([1, 2]), Key([0, 0]), Key([u64::MAX, 7])] {
+            let ports = SourcePorts::new(range, key);
+            let counted = |picks: &mut dyn Iterator<Item = u16>| {
+                let mut counts = [0; 1_000];
+                picks.for_each(|port| counts[usize::from(port - 61_000)] += 1);
+                unevenness(&counts)
+            };
+            let kinds = [
+                counted(&mut (0..100_000).map(|host| ports.pick(0x0a00_0000 + host, 25, 0))),
+                counted(&mut (0..100_000).map(|host| ports.pick(host << 8, 443, 1))),
+                counted(&mut (0..=u16::MAX).map(|port| ports.pick(0x0102_0304, port, 0))),
+                counted(&mut (0..100_000).map(|n: u32| ports.pick(n / 200, 25, u8::try_from(n % 200).expect("small")))),
+            ];
+            assert!(kinds.iter().all(|kind| (0.8..1.2).contains(kind)), "{kinds:?} with {key:?}");
         }
     }
 }

@@ -109,14 +109,15 @@ fn lanes_and_ways_that_the_interface_has_not_are_refused() {
     assert!(!pair.ip("link show").contains("xdp"));
 }
 
-/// Live frames where the far end takes them, and only if asked for; the way and the reason are told.
+/// Live frames where the far end takes them, chosen by the rate; the way and the reason are told.
 #[test]
 fn the_way_chosen_and_why_stand_in_the_first_line_the_summary_and_the_manifest() {
     let pair = Pair::new();
     super::world::run("ip", &format!("netns exec {} ethtool -K far0 gro on", pair.far));
     let folder = tempfile::tempdir().unwrap();
     for (arguments, way, reason) in [
-        ("-r 0", "copy", "the driver has no zero copy; live frames only if asked for by --tx live"),
+        ("-r 1000", "copy", "the driver has no zero copy, and the rate needs no more"),
+        ("-r 0", "live", "the driver has no zero copy, and takes redirected frames"),
         ("-r 0 --tx copy", "copy", "asked for"),
         ("-r 0 --tx live", "live", "asked for"),
     ] {

@@ -216,6 +216,29 @@ fn frames_lost_to_a_slow_reader_are_counted_and_the_next_ones_arrive() {
     }
 }
 
+/// More than a batch: whoever takes less than comes falls behind and loses.
+#[test]
+fn all_that_has_arrived_is_taken_at_once() {
+    let world = World::new(1);
+    let far = world.far(|| packets(FAR));
+    let (mut socket, program) = world.near(|| {
+        let socket = Socket::open(NEAR, 0, SocketOptions::default()).unwrap();
+        let mut program = Program::attach(NEAR, Mode::Native, config()).unwrap();
+        program.register(0, &socket).unwrap();
+        (socket, program)
+    });
+    for round in 1..=5 {
+        for _ in 0..1_500 {
+            far.send(&segment(SYN_ACK, 0, &[]));
+        }
+        let give_up = Instant::now() + PATIENCE;
+        while program.counters().unwrap().get(Reason::UpSynAck) < round * 1_500 {
+            assert!(Instant::now() < give_up);
+        }
+        assert_eq!(socket.receive(&mut |_| ()).unwrap(), 1_500, "{:?}", socket.counters());
+    }
+}
+
 #[test]
 fn a_queue_without_a_socket_is_counted() {
     let world = World::new(1);
@@ -316,7 +339,8 @@ fn a_link_that_goes_down_or_away_while_sending_is_an_error() {
         send().unwrap();
         world.ip("link del near0");
         let error = send().unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::NetworkDown, "{error}");
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        assert!(line(&error).starts_with("link gone"), "{error}");
     });
 }
 

@@ -2,12 +2,13 @@
 //!
 //! The lane puts facts into a ring; a thread of its own has the kernel run the program on fresh frames
 //! (BPF_PROG_RUN with BPF_F_TEST_XDP_LIVE_FRAMES), once for each, as long as there are facts. Both need no
-//! privileges once they are set up (Linux 5.19; before, CAP_BPF).
+//! privileges once they are set up (Linux 5.19; before, CAP_BPF). What the driver refuses is sent again: a probe that was
+//! put into the ring leaves, or is lost with the interface, which is counted.
 #![allow(unsafe_code, reason = "aya wants a promise that the template is plain bytes")]
 
 use super::ring::{Counts, Mapping, Ring, SIZE};
 use super::throttle::{Fate, Throttle};
-use super::{Error, link, program};
+use super::{Error, link, program, sys};
 use crate::nic::object::LIVE_OBJECT;
 use crate::nic::{NicCounters, ProbeFacts, Probes};
 use aya::maps::{DevMap, Map, MapData};
@@ -19,7 +20,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,10 +29,12 @@ use std::time::{Duration, Instant};
 const SEND: &str = "starling_send";
 const TRY: &str = "starling_try";
 const SENT: &str = "starling_sent";
+const DOWN: &str = "starling_down";
 const RING: &str = "ring";
 const INTERFACE: &str = "interface";
 const TEMPLATE: &str = "template";
-const TRACEPOINT: &str = "xdp_devmap_xmit";
+/// The programs that count, and their tracepoints.
+const COUNTING: [(&str, &str); 2] = [(SENT, "xdp_devmap_xmit"), (DOWN, "xdp_redirect_err")];
 
 /// `STARLING_FRAME_MIN` and `STARLING_FRAME_MAX`.
 const FRAME_MIN: usize = 54;
@@ -49,10 +52,23 @@ const GATHER: Duration = Duration::from_millis(5);
 /// As above, where each call waits for the whole kernel (see [`keep`]).
 const GATHER_UNKEPT: Duration = Duration::from_millis(100);
 const CALL_UNKEPT: u32 = 1 << 20;
+/// How long a probe may wait in the ring at a pace that the driver sets: what is blocked meanwhile is still sent.
+const SOON: Duration = Duration::from_millis(20);
+/// So many probes may always wait.
+const AHEAD_MIN: usize = 256;
 /// How long the lane may leave a ring alone that is nearly full.
 const REST: Duration = Duration::from_micros(300);
 /// How long the sending thread sleeps at most before it looks again.
 const NAP: Duration = Duration::from_millis(100);
+/// How long it leaves a link alone that is down.
+const DOWN_NAP: Duration = Duration::from_millis(10);
+/// A driver that took nothing for so long, although it was asked, is as good as down.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// What the lane is told of the link ([`Shared`]).
+const UP: u8 = 0;
+const IS_DOWN: u8 = 1;
+const IS_STUCK: u8 = 2;
 
 /// IEEE 802 local experimental EtherType 1: of no meaning to anybody.
 const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
@@ -83,8 +99,9 @@ unsafe impl aya::Pod for Template {}
 pub struct Live {
     ring: Ring,
     mapping: Arc<Mapping>,
-    /// Most probes in the ring.
+    /// Most probes in the ring ever, and now.
     ahead: usize,
+    limit: usize,
     has_clock: bool,
     throttle: Throttle,
     began: Instant,
@@ -99,10 +116,10 @@ pub struct Live {
 struct Shared {
     end: AtomicBool,
     asleep: AtomicBool,
-    /// Probes whose fate is known: all that were taken by the end of the last call.
-    settled: AtomicU64,
-    /// Those of them that came to no driver.
-    lost: AtomicU64,
+    /// So many probes in the ring make a long call worth while.
+    plenty: AtomicUsize,
+    /// Whether the driver takes frames.
+    link: AtomicU8,
     failure: Mutex<Option<io::Error>>,
 }
 
@@ -127,7 +144,8 @@ impl Live {
         Ok(Self {
             ring: Ring::new(Arc::clone(&mapping)),
             mapping,
-            ahead: ahead.clamp(256, SIZE),
+            ahead: ahead.clamp(AHEAD_MIN, SIZE),
+            limit: 0,
             has_clock: template.clock.is_some(),
             throttle: Throttle::default(),
             began: Instant::now(),
@@ -141,15 +159,22 @@ impl Live {
     pub fn start(&mut self) -> io::Result<()> {
         if let Some(sender) = self.sender.take() {
             let shared = Arc::clone(&self.shared);
-            let plenty = (self.ahead / 4).min(PLENTY) as u64;
-            self.thread = Some(Builder::new().name("live".into()).spawn(move || sender.run(&shared, plenty))?);
+            self.thread = Some(Builder::new().name("live".into()).spawn(move || sender.run(&shared))?);
         }
         Ok(())
     }
 
-    /// Puts up to `budget` probes into the ring.
-    pub(super) fn send(&mut self, budget: usize, probes: &mut impl Probes) -> usize {
-        let room = self.ahead.saturating_sub(self.ring.used()).min(budget);
+    /// Probes that the driver took.
+    pub(super) fn sent(&self) -> u64 {
+        self.mapping.counts().sent
+    }
+
+    /// Puts up to `budget` probes into the ring, where no more than `window` shall wait.
+    pub(super) fn send(&mut self, budget: usize, window: usize, probes: &mut impl Probes) -> usize {
+        let soon = self.throttle.within(SOON).map_or(SIZE, |probes| probes.max(AHEAD_MIN));
+        self.limit = self.ahead.min(window).min(soon);
+        self.shared.plenty.store((self.limit / 4).min(PLENTY), Ordering::Relaxed);
+        let room = self.limit.saturating_sub(self.ring.used()).min(budget);
         let Counts { made, sent, refused, .. } = self.mapping.counts();
         let room = self.throttle.allow(self.began.elapsed(), Fate { made, sent, refused }, room);
         let mut count = 0;
@@ -174,15 +199,26 @@ impl Live {
         }
     }
 
-    /// What the sending thread failed at, once.
+    /// What the sending thread failed at, or what keeps it from sending for now.
     pub(super) fn check(&self) -> io::Result<()> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        match self.shared.link.load(Ordering::Acquire) {
+            UP => {}
+            IS_DOWN => return Err(sys::down()),
+            _ => {
+                let text = "link down: its driver takes no frames; see `ip -s link` and `dmesg`";
+                return Err(io::Error::new(io::ErrorKind::NetworkDown, text));
+            }
+        }
+        if self.stopped() {
+            return self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err);
+        }
+        Ok(())
     }
 
-    /// Probes whose fate is not known yet.
+    /// Probes that the driver has not taken yet, and may.
     pub(super) fn in_flight(&self) -> usize {
-        let open = self.mapping.counts().made - self.shared.settled.load(Ordering::Acquire);
-        if self.stopped() { 0 } else { usize::try_from(open).unwrap_or(usize::MAX) }
+        let Counts { made, sent, .. } = self.mapping.counts();
+        if self.stopped() { 0 } else { usize::try_from(made - sent).unwrap_or(usize::MAX) }
     }
 
     fn stopped(&self) -> bool {
@@ -192,7 +228,7 @@ impl Live {
     /// How long nothing is wanted: the ring has enough, or the driver no more.
     pub(super) fn rest(&self) -> Duration {
         let counts = self.mapping.counts();
-        let enough = counts.made - counts.next > self.ahead as u64 * 3 / 4;
+        let enough = counts.made - counts.next > self.limit as u64 * 3 / 4;
         if enough || self.throttle.holds() { REST } else { Duration::ZERO }
     }
 
@@ -202,11 +238,10 @@ impl Live {
         counters.live_probes += counts.made;
         counters.live_sent += counts.sent;
         counters.live_refused += counts.refused;
+        counters.live_down += counts.down;
         counters.live_idle += counts.idle;
         // Of a thread that is no more nothing else is to come.
-        let lost = self.shared.lost.load(Ordering::Acquire);
-        counters.live_lost +=
-            if self.stopped() { counts.made.saturating_sub(counts.sent + counts.refused) } else { lost };
+        counters.live_lost += if self.stopped() { counts.made - counts.sent } else { 0 };
     }
 }
 
@@ -226,7 +261,7 @@ struct Sender {
     mapping: Arc<Mapping>,
     template: Vec<u8>,
     kept: Option<Kept>,
-    _counting: FdLink,
+    _counting: Vec<FdLink>,
 }
 
 /// A loopback device that nobody else sees, with our program on it.
@@ -288,18 +323,15 @@ impl Sender {
         for name in [SEND, TRY] {
             xdp(&mut ebpf, name)?.load().map_err(|error| program::load_error(error.into()))?;
         }
-        let tracing = tracing(&mut ebpf)?;
-        tracing.load().map_err(|error| program::load_error(error.into()))?;
-        let id = tracing.attach(TRACEPOINT).map_err(|error| because("the tracepoint xdp_devmap_xmit", &error))?;
-        let counting = tracing.take_link(id).map_err(|error| because("the tracepoint's link", &error))?;
+        let mut counting = Vec::new();
+        for (name, tracepoint) in COUNTING {
+            let tracing = tracing(&mut ebpf, name)?;
+            tracing.load().map_err(|error| program::load_error(error.into()))?;
+            let id = tracing.attach(tracepoint).map_err(|error| because(tracepoint, &error))?;
+            counting.push(tracing.take_link(id).map_err(|error| because("the tracepoint's link", &error))?.into());
+        }
         let kept = keep(xdp(&mut ebpf, SEND)?);
-        Ok(Self {
-            ebpf,
-            mapping: Arc::new(mapping),
-            template: template.frame.to_vec(),
-            kept,
-            _counting: counting.into(),
-        })
+        Ok(Self { ebpf, mapping: Arc::new(mapping), template: template.frame.to_vec(), kept, _counting: counting })
     }
 
     /// Has the driver send one frame, by the way that probes will take.
@@ -337,60 +369,69 @@ impl Sender {
     }
 
     /// Sends what is in the ring until the end is wanted.
-    fn run(self, shared: &Shared, plenty: u64) {
+    fn run(self, shared: &Shared) {
         let (call, gather) = if self.kept.is_some() { (CALL, GATHER) } else { (CALL_UNKEPT, GATHER_UNKEPT) };
         let claimed = self.claim().map_err(|error| unsendable(&error));
         // Until now it was the thread that tried for which all lanes counted.
         self.mapping.forget_sent();
-        if let Err(error) = claimed.and_then(|()| self.serve(shared, plenty, call, gather)) {
+        if let Err(error) = claimed.and_then(|()| self.serve(shared, call, gather)) {
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 
-    fn serve(&self, shared: &Shared, plenty: u64, call: u32, gather: Duration) -> io::Result<()> {
+    fn serve(&self, shared: &Shared, call: u32, gather: Duration) -> io::Result<()> {
         let mut called = Instant::now();
+        let mut before = self.mapping.counts();
+        let mut took = called;
         while !shared.end.load(Ordering::SeqCst) {
             let mut ready = self.mapping.ready();
             if ready == 0 {
+                shared.link.store(UP, Ordering::Release);
                 shared.asleep.store(true, Ordering::SeqCst);
                 if self.mapping.ready() == 0 && !shared.end.load(Ordering::SeqCst) {
                     std::thread::park_timeout(NAP);
                 }
                 shared.asleep.store(false, Ordering::SeqCst);
+                took = Instant::now();
                 continue;
             }
+            let plenty = shared.plenty.load(Ordering::Relaxed) as u64;
             if ready < plenty {
                 let due = called + gather;
                 let now = Instant::now();
                 if now < due {
                     std::thread::sleep(due - now);
                     ready = self.mapping.ready();
+                    self.mapping.go_on();
                 }
             }
             called = Instant::now();
             let repeat = if ready < plenty { u32::try_from(ready).unwrap_or(call) } else { call };
             match self.call(SEND, &self.template, repeat) {
                 Err(error) if program::errno(&error) != Some(libc::EINTR) => return Err(unsendable(&error)),
-                _ => self.settle(shared)?,
+                _ => self.mapping.give_back(),
+            }
+            let counts = self.mapping.counts();
+            if counts.gone > 0 {
+                return Err(sys::gone());
+            }
+            took = if counts.sent > before.sent { Instant::now() } else { took };
+            let is_down = counts.down > before.down;
+            let link = if is_down {
+                IS_DOWN
+            } else if took.elapsed() > STUCK {
+                IS_STUCK
+            } else {
+                UP
+            };
+            shared.link.store(link, Ordering::Release);
+            before = counts;
+            if is_down {
+                std::thread::park_timeout(DOWN_NAP);
+                self.mapping.go_on();
             }
         }
         Ok(())
-    }
-
-    /// Tells what became of the probes of a call that is over.
-    fn settle(&self, shared: &Shared) -> io::Result<()> {
-        self.mapping.give_back();
-        let Counts { next, sent, refused, .. } = self.mapping.counts();
-        let lost = next.saturating_sub(sent + refused);
-        shared.lost.store(lost, Ordering::Release);
-        shared.settled.store(next, Ordering::Release);
-        if lost == 0 {
-            return Ok(());
-        }
-        Err(io::Error::new(
-            io::ErrorKind::NetworkDown,
-            "link down: the interface was switched off, reset or removed; see `ip link`, then start again",
-        ))
     }
 }
 
@@ -399,8 +440,8 @@ fn xdp<'ebpf>(ebpf: &'ebpf mut Ebpf, name: &str) -> Result<&'ebpf mut Xdp, Failu
     program.try_into().map_err(|error: ProgramError| program::load_error(error.into()).into())
 }
 
-fn tracing(ebpf: &mut Ebpf) -> Result<&mut RawTracePoint, Failure> {
-    let program = ebpf.program_mut(SENT).ok_or_else(|| program::missing(SENT))?;
+fn tracing<'ebpf>(ebpf: &'ebpf mut Ebpf, name: &str) -> Result<&'ebpf mut RawTracePoint, Failure> {
+    let program = ebpf.program_mut(name).ok_or_else(|| program::missing(name))?;
     program.try_into().map_err(|error: ProgramError| program::load_error(error.into()).into())
 }
 

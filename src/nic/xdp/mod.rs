@@ -16,6 +16,7 @@ mod ring;
 mod socket;
 mod sys;
 mod throttle;
+mod window;
 
 pub use live::{Constant, Live};
 pub use options::{Bind, SocketOptions};

@@ -1,5 +1,6 @@
 //! What a lane has of the interface: the sockets of its queues, and live frames if probes go that way.
 
+use super::window::Window;
 use super::{Live, Socket};
 use crate::nic::{FrameIo, NicCounters, Probes};
 use std::io;
@@ -9,12 +10,14 @@ use std::time::Duration;
 pub struct Queues {
     sockets: Vec<Socket>,
     live: Option<Live>,
+    window: Window,
 }
 
 impl Queues {
     /// Sends by the first of `sockets`, or probes by `live`, and receives from all.
-    pub const fn new(sockets: Vec<Socket>, live: Option<Live>) -> Self {
-        Self { sockets, live }
+    pub fn new(sockets: Vec<Socket>, live: Option<Live>) -> Self {
+        let window = Window::new(sockets.iter().map(Socket::rx_ring).sum());
+        Self { sockets, live, window }
     }
 
     fn first(&mut self) -> io::Result<&mut Socket> {
@@ -41,6 +44,7 @@ impl FrameIo for Queues {
         for socket in &mut self.sockets {
             count += socket.receive(sink)?;
         }
+        self.window.received(count);
         Ok(count)
     }
 
@@ -50,7 +54,10 @@ impl FrameIo for Queues {
 
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
         match &mut self.live {
-            Some(live) => Ok(live.send(budget, probes)),
+            Some(live) => {
+                let window = self.window.size(live.sent());
+                Ok(live.send(budget, window, probes))
+            }
             None => self.first()?.transmit_probes(budget, probes),
         }
     }
@@ -65,6 +72,10 @@ impl FrameIo for Queues {
     fn in_flight(&self) -> usize {
         let frames: usize = self.sockets.iter().map(Socket::in_flight).sum();
         frames + self.live.as_ref().map_or(0, Live::in_flight)
+    }
+
+    fn unsent_probes(&self) -> usize {
+        self.live.as_ref().map_or(0, Live::in_flight)
     }
 
     fn rest(&self) -> Duration {

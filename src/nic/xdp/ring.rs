@@ -15,6 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Probes in the ring (`STARLING_RING_SIZE`): a power of two.
 pub(super) const SIZE: usize = 65_536;
 
+/// `STARLING_GIVEN_SIZE`.
+const GIVEN_SIZE: usize = 64;
+
+/// `struct starling_kept`, the program's own.
+type Kept = [u64; 3];
+
 /// `struct starling_ring`.
 #[repr(C)]
 pub(super) struct Layout {
@@ -26,13 +32,19 @@ pub(super) struct Layout {
     gone: AtomicU64,
     hold: AtomicU64,
     pause: AtomicU64,
-    next_line: [u64; 2],
+    given: AtomicU64,
+    known: AtomicU64,
     taken: AtomicU64,
     taken_line: [u64; 7],
     thread: AtomicU64,
     sent: AtomicU64,
     refused: AtomicU64,
-    thread_line: [u64; 5],
+    down: AtomicU64,
+    again: AtomicU64,
+    again_next: AtomicU64,
+    thread_line: [u64; 2],
+    on_their_way: [Kept; GIVEN_SIZE],
+    once_more: [Kept; GIVEN_SIZE],
     probes: [UnsafeCell<ProbeFacts>; SIZE],
     clocks: [UnsafeCell<[u8; 4]>; SIZE],
 }
@@ -46,8 +58,12 @@ pub(super) struct Counts {
     pub(super) next: u64,
     /// Frames that the driver took.
     pub(super) sent: u64,
-    /// Frames that the driver refused.
+    /// Frames that the driver refused, its ring being full. Their probes are sent again.
     pub(super) refused: u64,
+    /// Frames that came to no driver, the interface being down. Their probes are sent again.
+    pub(super) down: u64,
+    /// Runs of the program that found no interface.
+    pub(super) gone: u64,
     /// Runs of the program that sent nothing.
     pub(super) idle: u64,
 }
@@ -55,7 +71,7 @@ pub(super) struct Counts {
 /// The mapping; gone with its last user.
 pub(super) struct Mapping(NonNull<Layout>);
 
-// SAFETY: all of the layout is atomic, but for the probes, which the one `Ring` writes.
+// SAFETY: all of the layout that is looked at is atomic, but for the probes, which the one `Ring` writes.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -94,13 +110,15 @@ impl Mapping {
         let refused = layout.refused.load(Ordering::Acquire);
         let next = layout.next.load(Ordering::Acquire);
         let made = layout.made.load(Ordering::Acquire);
-        Counts { made, next, sent, refused, idle: layout.idle.load(Ordering::Relaxed) }
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (idle, down, gone) = (count(&layout.idle), count(&layout.down), count(&layout.gone));
+        Counts { made, next, sent, refused, down, gone, idle }
     }
 
-    /// Probes in place and not yet taken. For the thread that runs the program.
+    /// Probes in place that the driver has not taken. For the thread that runs the program, while it does not.
     pub(super) fn ready(&self) -> u64 {
         let layout = self.layout();
-        layout.made.load(Ordering::SeqCst) - layout.next.load(Ordering::Relaxed)
+        layout.made.load(Ordering::SeqCst) - layout.sent.load(Ordering::Relaxed)
     }
 
     /// Gives the places of all probes back that were taken. For the thread that runs the program, while it does
@@ -110,10 +128,17 @@ impl Mapping {
         layout.taken.store(layout.next.load(Ordering::Relaxed), Ordering::Release);
     }
 
+    /// Has the program send at once, whatever the driver refused last. For the thread that runs it, while it does not.
+    pub(super) fn go_on(&self) {
+        self.layout().hold.store(0, Ordering::Relaxed);
+    }
+
     /// Forgets what was counted while trying.
     pub(super) fn forget_sent(&self) {
-        self.layout().sent.store(0, Ordering::Relaxed);
-        self.layout().refused.store(0, Ordering::Relaxed);
+        let layout = self.layout();
+        for counter in [&layout.sent, &layout.refused, &layout.down, &layout.given, &layout.known, &layout.again] {
+            counter.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -180,9 +205,10 @@ mod tests {
         assert_eq!(offset_of!(Layout, idle), 80);
         assert_eq!(offset_of!(Layout, taken), 128);
         assert_eq!(offset_of!(Layout, thread), 192);
-        assert_eq!(offset_of!(Layout, refused), 208);
-        assert_eq!(offset_of!(Layout, probes), 256);
-        assert_eq!(offset_of!(Layout, clocks), 256 + 16 * SIZE);
-        assert_eq!(size_of::<Layout>(), 256 + 20 * SIZE);
+        assert_eq!(offset_of!(Layout, again_next), 232);
+        assert_eq!(offset_of!(Layout, on_their_way), 256);
+        assert_eq!(offset_of!(Layout, probes), 3_328);
+        assert_eq!(offset_of!(Layout, clocks), 3_328 + 16 * SIZE);
+        assert_eq!(size_of::<Layout>(), 3_328 + 20 * SIZE);
     }
 }

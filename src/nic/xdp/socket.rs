@@ -55,6 +55,7 @@ pub struct Socket {
     batch: [FrameDesc; BATCH],
     tx_frames: usize,
     tx_ring: u32,
+    rx_ring: usize,
     mode: BoundMode,
     busy_poll: bool,
     counters: NicCounters,
@@ -95,6 +96,7 @@ impl Socket {
             batch: [FrameDesc::default(); BATCH],
             tx_frames,
             tx_ring: options.tx_ring,
+            rx_ring: usize_of(options.rx_ring),
             mode: if zero_copy { BoundMode::ZeroCopy } else { BoundMode::Copy },
             busy_poll: options.busy_poll.is_some(),
             counters: NicCounters::default(),
@@ -104,6 +106,28 @@ impl Socket {
     /// Who copies, as the kernel says.
     pub const fn mode(&self) -> BoundMode {
         self.mode
+    }
+
+    /// Slots of the receive ring.
+    pub(super) const fn rx_ring(&self) -> usize {
+        self.rx_ring
+    }
+
+    fn receive_batch(&mut self, sink: &mut impl FnMut(&[u8])) -> usize {
+        // SAFETY: the receive ring is of this socket's memory.
+        let count = unsafe { self.rx.consume(&mut self.batch) };
+        for frame in &self.batch[..count] {
+            // SAFETY: by the cycle, a frame between receive ring and fill ring is ours alone.
+            sink(unsafe { self.umem.data(frame) }.contents());
+        }
+        // The descriptors point behind the headroom. That is of no consequence: in this (aligned) layout the
+        // kernel takes any address within a frame for the frame (Documentation/networking/af_xdp.rst, fill ring).
+        self.unfilled.extend_from_slice(&self.batch[..count]);
+        // SAFETY: by the cycle; `produce` takes all of them or none.
+        if unsafe { self.fill.produce(&self.unfilled) } == self.unfilled.len() {
+            self.unfilled.clear();
+        }
+        count
     }
 
     /// Takes back the frames that the link is done with.
@@ -169,18 +193,14 @@ impl AsRawFd for Socket {
 
 impl FrameIo for Socket {
     fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> io::Result<usize> {
-        // SAFETY: the receive ring is of this socket's memory.
-        let count = unsafe { self.rx.consume(&mut self.batch) };
-        for frame in &self.batch[..count] {
-            // SAFETY: by the cycle, a frame between receive ring and fill ring is ours alone.
-            sink(unsafe { self.umem.data(frame) }.contents());
-        }
-        // The descriptors point behind the headroom. That is of no consequence: in this (aligned) layout the
-        // kernel takes any address within a frame for the frame (Documentation/networking/af_xdp.rst, fill ring).
-        self.unfilled.extend_from_slice(&self.batch[..count]);
-        // SAFETY: by the cycle; `produce` takes all of them or none.
-        if unsafe { self.fill.produce(&self.unfilled) } == self.unfilled.len() {
-            self.unfilled.clear();
+        let mut count = 0;
+        // All that wait, and of those that come meanwhile no more than fit into the ring.
+        while count < self.rx_ring {
+            let taken = self.receive_batch(sink);
+            count += taken;
+            if taken < BATCH {
+                break;
+            }
         }
         self.counters.rx_frames += count as u64;
         Ok(count)
@@ -264,14 +284,8 @@ fn heals(error: &io::Error) -> bool {
 /// Says of the errors of a vanished link what they mean.
 fn down(error: io::Error) -> io::Error {
     match error.raw_os_error() {
-        Some(libc::ENETDOWN) => io::Error::new(
-            io::ErrorKind::NetworkDown,
-            "link down: the interface was switched off; `ip link set IFACE up`, then start again",
-        ),
-        Some(libc::ENXIO | libc::ENODEV) => io::Error::new(
-            io::ErrorKind::NetworkDown,
-            "link down: the interface is gone or was reset; see `ip link`, then start again",
-        ),
+        Some(libc::ENETDOWN) => sys::down(),
+        Some(libc::ENXIO | libc::ENODEV) => sys::gone(),
         _ => error,
     }
 }

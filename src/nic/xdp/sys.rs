@@ -9,6 +9,22 @@ const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
 /// Frames that the kernel takes from a driver at a time when it polls it, as in Documentation/networking/af_xdp.rst.
 const POLL_BUDGET: u32 = 64;
 
+/// What a link says that is switched off: it may come back.
+pub(super) fn down() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NetworkDown,
+        "link down: the interface was switched off; `ip link set IFACE up` switches it on",
+    )
+}
+
+/// What is said of a link that will not come back.
+pub(super) fn gone() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "link gone: the interface was removed or reset; see `ip link`, then start again",
+    )
+}
+
 /// Whether the kernel bound the socket in zero-copy mode.
 pub(super) fn is_zero_copy(socket: &impl AsRawFd) -> io::Result<bool> {
     let mut options = libc::xdp_options { flags: 0 };

@@ -65,6 +65,12 @@ impl Throttle {
         wanted.min(allowed)
     }
 
+    /// Probes that may be made within `time`, if there is a pace.
+    pub(super) fn within(&self, time: Duration) -> Option<usize> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and floats saturate")]
+        self.pace.map(|pace| (pace * time.as_secs_f64()) as usize)
+    }
+
     /// Whether it held probes back when it was last asked.
     pub(super) const fn holds(&self) -> bool {
         self.holding

@@ -55,6 +55,12 @@ impl Forge {
         let text = self.openssl(&format!("x509 -inform DER -in cert.der -noout {option}"), &[]);
         text.split_once('=').unwrap().1.trim().to_owned()
     }
+
+    /// An extension of `cert.der` that is hex pairs, as `openssl x509` prints it.
+    fn extension(&self, name: &str) -> String {
+        let text = self.openssl(&format!("x509 -inform DER -in cert.der -noout -ext {name}"), &[]);
+        text.lines().nth(1).unwrap().trim().replace(':', "").to_lowercase()
+    }
 }
 
 /// The time of `notBefore` or `notAfter` as openssl prints it in ISO form.
@@ -89,11 +95,20 @@ fn every_column_of_a_self_signed_certificate() {
             "-addext",
             "subjectAltName=DNS:mail.example.org,DNS:*.example.org,IP:198.18.0.1,email:a@b.example,\
              IP:2001:db8::1,URI:https://e.example",
+            "-addext",
+            "extendedKeyUsage=serverAuth,1.3.6.1.5.5.7.3.17",
+            "-addext",
+            "certificatePolicies=2.23.140.1.2.1,1.3.6.1.4.1.44947.1.1.1",
+            "-addext",
+            "tlsfeature=status_request",
+            "-addext",
+            "1.3.6.1.4.1.11129.2.4.2=DER:04:09:00:07:00:02:aa:bb:00:01:cc",
         ],
     );
     forge.openssl("pkey -in key.pem -pubout -outform DER -out spki.der", &[]);
     let subject = "emailAddress=post@example.org,CN=mail.example.org,OU=a\\+b,O=Example\\, Inc.,ST=Bavaria,C=DE";
     assert_eq!(forge.says("-subject -nameopt RFC2253"), subject, "openssl's RFC 2253 is our RFC 4514");
+    let key_id = forge.extension("subjectKeyIdentifier");
     let names = ["mail.example.org", "*.example.org", "198.18.0.1", "2001:db8::1"];
     let expected = Certificate {
         sha256: sha256(&der),
@@ -115,6 +130,12 @@ fn every_column_of_a_self_signed_certificate() {
         spki_sha256: Some(sha256(&forge.der("spki.der"))),
         signature_algorithm: Some("sha384WithRSAEncryption".to_owned()),
         is_ca: Some(true),
+        subject_key_id: Some(key_id.clone()),
+        authority_key_id: Some(key_id),
+        extended_key_usage: vec!["serverAuth".to_owned(), "1.3.6.1.5.5.7.3.17".to_owned()],
+        policies: vec!["2.23.140.1.2.1".to_owned(), "1.3.6.1.4.1.44947.1.1.1".to_owned()],
+        scts: Some(2),
+        must_staple: Some(true),
         parse_error: None,
     };
     assert_eq!(digest(&der, SEEN), expected);
