@@ -191,7 +191,9 @@ impl Interface {
 mod tests {
     use super::*;
 
-    fn all(file: &[u8]) -> (Vec<(i64, i32, Vec<u8>)>, Result<End, Error>) {
+    type Packet = (i64, i32, Vec<u8>);
+
+    fn all(file: &[u8]) -> (Vec<Packet>, Result<End, Error>) {
         let mut found = Vec::new();
         let end = read(file, |packet| {
             found.push((packet.time.0, packet.link, packet.bytes.to_vec()));

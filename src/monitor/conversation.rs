@@ -48,7 +48,7 @@ enum Phase {
     /// Nobody yet: what was said so far, in portions.
     Begin(Vec<(Direction, Vec<u8>)>),
     /// A dialogue. `deaf`: bytes are missing, and it understands no more.
-    Clear { dialogue: Dialogue, deaf: bool },
+    Clear { dialogue: Box<Dialogue>, deaf: bool },
     /// TLS.
     Tls(Box<Taps>),
     /// Nothing that is known. So many portions of the client's have gone by.
@@ -186,7 +186,7 @@ impl Conversation {
             Verdict::Tls => self.start_tls(),
             Verdict::Clear(protocol) => {
                 self.spoken = Some(Spoken::Protocol(protocol));
-                let dialogue = Dialogue::new(protocol.family(), Start::Clear);
+                let dialogue = Box::new(Dialogue::new(protocol.family(), Start::Clear));
                 self.phase = Phase::Clear { dialogue, deaf: false };
             }
             Verdict::Nothing | Verdict::More => self.phase = Phase::Unknown(0),

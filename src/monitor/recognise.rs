@@ -139,6 +139,8 @@ fn contains(bytes: &[u8], what: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    type Said = [(Direction, &'static [u8])];
+
     fn verdict(said: &[(Direction, &[u8])]) -> Verdict {
         by_content(&said.iter().map(|(from, bytes)| (*from, bytes.to_vec())).collect::<Vec<_>>())
     }
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn first_words_of_each_protocol() {
         use Direction::{Client, Server};
-        let cases: [(&[(Direction, &[u8])], Verdict); 16] = [
+        let cases: [(&Said, Verdict); 16] = [
             (&[(Client, b"\x16\x03\x01\x00\x10\x01")], Verdict::Tls),
             (&[(Client, b"\x16\x03\x01")], Verdict::More),
             (&[(Client, b"\x80\x2e\x01\x03\x01")], Verdict::Tls),

@@ -55,6 +55,12 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
     let faults = [("client", client.error), ("server", server.error)];
     let faults = faults.iter().filter_map(|(side, error)| error.map(|error| format!("{side}: {}", error.reason())));
     row.error = faults.reduce(|all, one| format!("{all}; {one}")).or(row.error.take());
+    if let Some(found) = &server.certificates
+        && !chain.is_empty()
+    {
+        row.certificates = Some("seen");
+        row.tls_ocsp = Some(found.ocsp.is_some());
+    }
 
     let Some(chosen) = server.server_hello.as_ref().or(server.retry.as_ref()) else { return };
     let tls13 = is_tls13(chosen.version);
@@ -82,22 +88,21 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
     row.tls_ticket = Some(server.ticket.is_some());
     row.tls_ticket_lifetime = server.ticket.map(|ticket| ticket.lifetime);
     row.tls_client_certificate = Some(server.certificate_request);
-    row.certificates = match &server.certificates {
-        Some(found) => {
-            row.tls_ocsp = Some(found.ocsp.is_some());
-            Some(if chain.is_empty() { "none" } else { "seen" })
-        }
-        None if server.error.is_some() => Some("hidden"),
-        None if server.complete || server.hello_done => Some("none"),
-        None => None,
-    };
+    if chain.is_empty() {
+        row.certificates = match server.error {
+            Some(_) => Some("hidden"),
+            None if server.complete || server.hello_done => Some("none"),
+            None => None,
+        };
+    }
 }
 
-/// Both sides went on encrypted, and none gave up in the clear.
+/// The server chose, both sides went on encrypted, and none gave up in the clear.
 fn established(client: &Flight, server: &Flight) -> bool {
     let fatal = |flight: &Flight| flight.alerts.iter().any(|alert| alert.level == 2);
-    let tls13 = server.server_hello.as_ref().is_some_and(|hello| is_tls13(hello.version));
-    let encrypted = if tls13 { client.hidden && server.hidden } else { client.complete && server.complete };
+    let encrypted = server.server_hello.as_ref().is_some_and(|hello| {
+        if is_tls13(hello.version) { client.hidden && server.hidden } else { client.complete && server.complete }
+    });
     encrypted && !fatal(client) && !fatal(server)
 }
 
