@@ -316,7 +316,7 @@ fn engine(hosts: usize, protocol: Protocol) -> Engine {
         options: OptionSet::default(),
     };
     let identity = Identity { ehlo: "scanner.example.org".into(), contact: None };
-    Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
+    Engine::new(config, Context::new(tls::Client::new(tls::Offer::Wide).expect("a client"), identity), Instant::ZERO)
 }
 
 fn server() -> Arc<ServerConfig> {

@@ -4,7 +4,9 @@ use super::Recorded;
 use super::conversation::Shown;
 use crate::dialogue::Findings;
 use crate::record::row::Connection;
-use crate::tls::registry;
+use crate::tls::names;
+use crate::tls::ocsp::Ocsp;
+use crate::tls::suites;
 use crate::tls::tap::{ClientHello, Flight, is_tls13};
 use md5::{Digest, Md5};
 use std::fmt::Write as _;
@@ -48,8 +50,8 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
     }
     row.client_v2_hello = client.v2_hello;
     let alert = |flight: &Flight| flight.alerts.iter().find(|alert| alert.description != 0).copied();
-    row.tls_alert = alert(server).map(|alert| registry::alert(alert.description));
-    row.tls_alert_sent = alert(client).map(|alert| registry::alert(alert.description));
+    row.tls_alert = alert(server).map(|alert| names::alert(alert.description));
+    row.tls_alert_sent = alert(client).map(|alert| names::alert(alert.description));
     row.established = Some(established(client, server));
     row.tls_flight_bytes = (server.bytes > 0).then_some(server.bytes);
     let faults = [("client", client.error), ("server", server.error)];
@@ -60,17 +62,21 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
     {
         row.certificates = Some("seen");
         row.tls_ocsp = Some(found.ocsp.is_some());
+        if let Some(said) = found.ocsp.as_deref().map(Ocsp::parse) {
+            row.tls_ocsp_status = Some(said.status);
+            (row.tls_ocsp_this_update, row.tls_ocsp_next_update) = (said.this_update, said.next_update);
+        }
     }
 
     let Some(chosen) = server.server_hello.as_ref().or(server.retry.as_ref()) else { return };
     let tls13 = is_tls13(chosen.version);
     let group = server.key_exchange.group;
-    row.tls_version = Some(registry::version(chosen.version));
-    row.tls_cipher = Some(registry::suite(chosen.suite));
-    row.tls_cipher_class = Some(registry::suite_class(chosen.suite, group));
-    row.tls_group = group.map(registry::group);
+    row.tls_version = Some(names::any_version(chosen.version));
+    row.tls_cipher = Some(names::cipher(chosen.suite));
+    row.tls_cipher_class = Some(suites::class(chosen.suite, group).name());
+    row.tls_group = group.map(names::group);
     row.tls_dh_bits = server.key_exchange.dh_bits;
-    row.tls_signature = server.key_exchange.signature.map(registry::signature);
+    row.tls_signature = server.key_exchange.signature.map(names::signature);
     row.tls_extensions = numbers(&chosen.extensions);
     row.tls_retried = Some(server.retry.is_some());
     row.tls_alpn = chosen.alpn.clone();
@@ -109,7 +115,7 @@ fn established(client: &Flight, server: &Flight) -> bool {
 fn offer(hello: &ClientHello, row: &mut Connection) {
     let only = [hello.version];
     let versions = if hello.versions.is_empty() { &only[..] } else { &hello.versions };
-    row.client_versions = versions.iter().map(|version| registry::version(*version)).collect();
+    row.client_versions = versions.iter().map(|version| names::any_version(*version)).collect();
     row.client_suites = numbers(&hello.suites);
     row.client_groups = numbers(&hello.groups);
     row.client_key_shares = numbers(&hello.key_shares);

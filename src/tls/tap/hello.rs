@@ -4,18 +4,19 @@ use super::messages::timestamps;
 use super::reader::Reader;
 
 /// Types of extensions that are looked into (IANA, TLS ExtensionType).
-pub(super) mod extension {
-    pub(in super::super) const SERVER_NAME: u16 = 0;
-    pub(in super::super) const STATUS_REQUEST: u16 = 5;
-    pub(in super::super) const SUPPORTED_GROUPS: u16 = 10;
-    pub(in super::super) const EC_POINT_FORMATS: u16 = 11;
-    pub(in super::super) const SIGNATURE_ALGORITHMS: u16 = 13;
-    pub(in super::super) const ALPN: u16 = 16;
-    pub(in super::super) const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
-    pub(in super::super) const SUPPORTED_VERSIONS: u16 = 43;
+pub(in crate::tls) mod extension {
+    pub(in crate::tls) const SERVER_NAME: u16 = 0;
+    pub(in crate::tls) const STATUS_REQUEST: u16 = 5;
+    pub(in crate::tls) const SUPPORTED_GROUPS: u16 = 10;
+    pub(in crate::tls) const EC_POINT_FORMATS: u16 = 11;
+    pub(in crate::tls) const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub(in crate::tls) const ALPN: u16 = 16;
+    pub(in crate::tls) const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
+    pub(in crate::tls) const EXTENDED_MASTER_SECRET: u16 = 23;
+    pub(in crate::tls) const SUPPORTED_VERSIONS: u16 = 43;
     /// Until draft 22 of TLS 1.3.
-    pub(in super::super) const KEY_SHARE_DRAFT: u16 = 40;
-    pub(in super::super) const KEY_SHARE: u16 = 51;
+    pub(in crate::tls) const KEY_SHARE_DRAFT: u16 = 40;
+    pub(in crate::tls) const KEY_SHARE: u16 = 51;
 }
 
 /// The random of a ServerHello that is a HelloRetryRequest.
@@ -138,7 +139,7 @@ impl ClientHello {
 
 impl ServerHello {
     /// Reads the message's body.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub(in crate::tls) fn parse(body: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         let retry = reader.take(32)? == RETRY;
