@@ -4,7 +4,7 @@
 use crate::base::UtcMicros;
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, LegacyPcapBlock, Linktype, PcapBlockOwned, PcapError, create_reader};
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
 /// Bytes read ahead at the begin.
@@ -12,6 +12,10 @@ const BUFFER: usize = 1 << 20;
 /// Longest block that is read: the longest packet that a capture file may have (`MAXIMUM_SNAPLEN` of libpcap) with its
 /// options, many times over.
 const BLOCK_MAX: usize = 16 << 20;
+/// Length of a pcap file's header.
+const PCAP_HEADER: u32 = 24;
+/// Longest section header of a pcapng file.
+const HEAD_MAX: u32 = 1 << 19;
 const MICROS: u64 = 1_000_000;
 
 /// A packet as it was captured: perhaps not all of it.
@@ -73,10 +77,11 @@ struct Interface {
 
 /// Gives each packet of a file to `each`, in the order of the file, until it breaks off.
 pub fn read<'r>(
-    reader: impl Read + Send + 'r,
+    mut reader: impl Read + Send + 'r,
     mut each: impl FnMut(&Captured<'_>) -> ControlFlow<()>,
 ) -> Result<End, Error> {
-    let mut reader = create_reader(BUFFER, reader).map_err(|_| Error::NotACapture)?;
+    let head = head(&mut reader);
+    let mut reader = create_reader(BUFFER, Cursor::new(head).chain(reader)).map_err(|_| Error::NotACapture)?;
     let mut sections = Sections::default();
     let (mut after, mut capacity) = (0, BUFFER);
     loop {
@@ -110,6 +115,25 @@ pub fn read<'r>(
             Err(_) => return Err(Error::Damaged { after }),
         }
     }
+}
+
+/// The file's first block: what is recognised by it must come in one piece, also out of a pipe.
+fn head(reader: &mut impl Read) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut fill = |head: &mut Vec<u8>, length: usize| {
+        // What cannot be read is missing, and then this is no capture.
+        let _ = reader.by_ref().take((length - head.len()) as u64).read_to_end(head);
+    };
+    fill(&mut head, 12);
+    let length = match head.as_slice() {
+        [0x0a, 0x0d, 0x0d, 0x0a, a, b, c, d, magic, ..] => {
+            let length = [*a, *b, *c, *d];
+            if *magic == 0x1a { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) }
+        }
+        _ => PCAP_HEADER,
+    };
+    fill(&mut head, usize::try_from(length.clamp(PCAP_HEADER, HEAD_MAX)).unwrap_or(0).max(12));
+    head
 }
 
 /// What the blocks before a packet said of it.
@@ -255,6 +279,23 @@ mod tests {
         assert_eq!(end, Ok(End::Whole));
         let xy = || b"xy".to_vec();
         assert_eq!(found, [(5, 1, xy()), (3_602_500_000, 101, xy()), (3_602_500_000, UNKNOWN_LINK, xy())]);
+    }
+
+    #[test]
+    fn a_pipe_that_gives_byte_after_byte_is_read() {
+        struct Drip(Cursor<Vec<u8>>);
+        impl Read for Drip {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let room = buffer.len().min(1);
+                self.0.read(&mut buffer[..room])
+            }
+        }
+        let mut count = 0;
+        let end = read(Drip(Cursor::new(pcap(0xa1b2_c3d4))), |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!((count, end), (2, Ok(End::Whole)));
     }
 
     #[test]
