@@ -115,6 +115,7 @@ replays! {
     imap: 5_000,
     irc: 5_000,
     managesieve: 5_000,
+    ocsp: 20_000,
     pop3: 5_000,
     smtp: 5_000,
     targets: 20_000,

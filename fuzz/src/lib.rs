@@ -13,6 +13,7 @@ pub mod filter;
 pub mod frame;
 mod input;
 mod lines;
+pub mod ocsp;
 pub mod targets;
 pub mod tls;
 pub mod verify;
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
     ("managesieve", dialogues::managesieve),
+    ("ocsp", ocsp::run),
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
     ("targets", targets::run),
