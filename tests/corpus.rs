@@ -116,6 +116,7 @@ replays! {
     irc: 5_000,
     managesieve: 5_000,
     monitor: 20_000,
+    ocsp: 20_000,
     pop3: 5_000,
     smtp: 5_000,
     targets: 20_000,

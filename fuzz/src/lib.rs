@@ -14,6 +14,7 @@ pub mod frame;
 mod input;
 mod lines;
 pub mod monitor;
+pub mod ocsp;
 pub mod targets;
 pub mod tls;
 pub mod verify;
@@ -32,6 +33,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("irc", dialogues::irc),
     ("managesieve", dialogues::managesieve),
     ("monitor", monitor::run),
+    ("ocsp", ocsp::run),
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
     ("targets", targets::run),
