@@ -19,12 +19,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("nic", &["base"]),
     ("lane", &["base", "scan", "nic"]),
     ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
+    ("verify", &["base", "record"]),
     ("output", &["base", "record"]),
     (
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output",
+            "output", "verify",
         ],
     ),
     ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),
@@ -33,7 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without clock, socket, thread, file or randomness of the system.
-const PURE: &[&str] = &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "sim"];
+const PURE: &[&str] =
+    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "verify", "sim"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::thread",

@@ -18,3 +18,4 @@ pub mod sink;
 pub mod status;
 pub mod summary;
 pub mod targets;
+pub mod verify;

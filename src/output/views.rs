@@ -5,9 +5,13 @@
 //! and near the working directory. A dataset is recognised by its run, so a moved one is found where it is,
 //! and no other one is ever taken for it.
 
-use crate::record::schema::{Column, Kind, TABLES, Table};
+use crate::record::row::Verdict;
+use crate::record::schema::{Column, Kind, Row, TABLES, Table};
 
 use super::parquet::schema_part;
+
+/// The table that a dataset may hold several times.
+const JUDGED: &str = Verdict::TABLE.name;
 
 /// Name of the script in the dataset's folder.
 pub const FILE: &str = "views.sql";
@@ -18,6 +22,7 @@ pub fn sql(location: &str, run: &str, resumed: bool) -> String {
     for table in TABLES {
         sql.push_str(&view(table, resumed));
     }
+    sql.push_str(JUDGEMENTS);
     sql.push_str(SERVERS);
     sql
 }
@@ -25,9 +30,17 @@ pub fn sql(location: &str, run: &str, resumed: bool) -> String {
 const SERVERS: &str = "
 CREATE OR REPLACE TEMP VIEW servers AS
 SELECT h.time, h.address, h.port, h.protocol, h.outcome, h.tls_version, h.tls_cipher,
-       c.subject_cn, c.issuer_cn, c.self_issued, h.auth_before, h.auth_after
-FROM handshakes h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256;
-COMMENT ON VIEW servers IS 'A connection with the certificate that the server presented first.';
+       c.subject_cn, c.issuer_cn, c.self_issued, v.verdict, h.auth_before, h.auth_after
+FROM handshakes h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256 LEFT JOIN verdicts v ON v.chain_id = h.chain_id;
+COMMENT ON VIEW servers IS 'A connection with the certificate that the server presented first, and the verdict on its chain.';
+";
+
+/// Every judgement, also those before the last.
+const JUDGEMENTS: &str = "
+CREATE OR REPLACE TEMP VIEW judgements AS
+SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS judgement
+FROM read_parquet(getvariable('dataset') || '/verdicts/*.parquet', filename = true);
+COMMENT ON VIEW judgements IS 'Verdicts of each starling verify that --keep has kept; the view verdicts has the last one.';
 ";
 
 fn head(location: &str, run: &str) -> String {
@@ -65,7 +78,7 @@ CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
 }
 
 /// What a resumed run says again is said once: of each target the rows of one run, of each certificate and chain the
-/// first row.
+/// first row; of verdicts the last judgement.
 fn once(table: &Table) -> Option<String> {
     let rows_of_one_run = |score: &str| {
         format!(
@@ -88,6 +101,13 @@ fn once(table: &Table) -> Option<String> {
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),
+        // The last judgement has the greatest name.
+        JUDGED => Some(
+            "FROM (SELECT *, 0 AS score FROM parts) WHERE run = (
+    SELECT max(regexp_extract(file, '([^/]*)-[0-9]+[.]parquet$', 1))
+    FROM glob(getvariable('dataset') || '/verdicts/*.parquet'))"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
@@ -96,7 +116,7 @@ fn view(table: &Table, resumed: bool) -> String {
     let Table { name, doc, columns } = table;
     let more: String = columns.iter().filter_map(text_form).map(|column| format!(", {column}")).collect();
     let comments: String = columns.iter().map(|column| comment(table, column)).collect();
-    let (with, from) = match once(table).filter(|_| resumed) {
+    let (with, from) = match once(table).filter(|_| resumed || *name == JUDGED) {
         Some(once) => {
             let parts = format!(
                 "WITH parts AS (

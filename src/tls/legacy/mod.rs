@@ -231,6 +231,11 @@ impl Engine {
         self.state
     }
 
+    /// The handshake was completed, whatever came after it.
+    pub fn established(&self) -> bool {
+        self.phase == Phase::Text
+    }
+
     /// The alert with which we ended the connection, close_notify aside.
     pub const fn alert_sent(&self) -> Option<u8> {
         self.alert_sent

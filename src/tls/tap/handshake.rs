@@ -2,7 +2,7 @@
 //! several.
 
 /// Longest message kept: a certificate chain of the longest kind seen, several times over.
-const BODY_MAX: usize = 128 << 10;
+const BODY_MAX: usize = 256 << 10;
 const HEADER: usize = 4;
 
 /// Types of handshake messages (IANA, TLS HandshakeType).
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_is_skipped_and_not_kept() {
         let length = BODY_MAX + 1;
-        let mut bytes = vec![11, 2, 0, 1];
-        assert_eq!(length, 0x02_00_01);
+        let mut bytes = vec![11, 4, 0, 1];
+        assert_eq!(length, 0x04_00_01);
         bytes.resize(HEADER + length, 0);
         bytes.extend_from_slice(&[14, 0, 0, 0]);
         assert_eq!(all(&bytes, 1_000), [(11, None), (14, Some(vec![]))]);
