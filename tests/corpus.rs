@@ -114,6 +114,7 @@ replays! {
     frame: 100_000,
     imap: 5_000,
     irc: 5_000,
+    legacy: 3_000,
     managesieve: 5_000,
     pop3: 5_000,
     smtp: 5_000,

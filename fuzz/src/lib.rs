@@ -12,6 +12,7 @@ pub mod engine;
 pub mod filter;
 pub mod frame;
 mod input;
+pub mod legacy;
 mod lines;
 pub mod targets;
 pub mod tls;
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("frame", frame::run),
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
+    ("legacy", legacy::run),
     ("managesieve", dialogues::managesieve),
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),
