@@ -114,6 +114,7 @@ replays! {
     frame: 100_000,
     imap: 5_000,
     irc: 5_000,
+    legacy: 3_000,
     managesieve: 5_000,
     monitor: 20_000,
     ocsp: 20_000,

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod filter;
 pub mod frame;
 mod input;
+pub mod legacy;
 mod lines;
 pub mod monitor;
 pub mod ocsp;
@@ -31,6 +32,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("frame", frame::run),
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
+    ("legacy", legacy::run),
     ("managesieve", dialogues::managesieve),
     ("monitor", monitor::run),
     ("ocsp", ocsp::run),

@@ -16,6 +16,7 @@ pub(super) fn all() -> Vec<Seed> {
     all.extend(dialogues());
     all.extend(streams());
     all.extend(flights());
+    all.extend(old_flights());
     all.extend(worlds());
     all.extend(filters());
     all.extend(files());
@@ -333,6 +334,21 @@ fn flights() -> Vec<Seed> {
     .into_iter()
     .map(|(name, bytes)| ("tls", name.to_owned(), bytes))
     .collect()
+}
+
+/// What real servers of old versions said, behind the number of the hello they said it to.
+fn old_flights() -> Vec<Seed> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/legacy");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let recordings = entries.filter(|path| path.extension().is_some_and(|end| end == "bin"));
+    recordings
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let mode = u8::from(name.contains("-ssl3-"));
+            let bytes = [&[mode][..], &std::fs::read(&path).unwrap()].concat();
+            ("legacy", name, bytes)
+        })
+        .collect()
 }
 
 /// Addresses, connections, rate, seed and kinds of hosts, as `engine` decodes them; then what spoils the world.

@@ -430,4 +430,5 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests;
