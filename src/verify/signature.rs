@@ -7,7 +7,7 @@
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
 use md5::Digest as _;
-use x509_parser::asn1_rs::{Any, FromDer, Oid, oid};
+use x509_parser::asn1_rs::{FromDer, Oid, oid};
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
@@ -48,6 +48,8 @@ pub(super) enum Algorithm {
     Ed25519,
     /// One of the old hashes that nobody computes any more: MD2, MD4.
     Ancient,
+    /// PSS with parameters that are none: no key makes such a signature.
+    Malformed,
     /// Another one.
     Unknown,
 }
@@ -115,7 +117,8 @@ impl Algorithm {
     pub(super) fn read(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let oid = identifier.oid();
         if *oid == PSS {
-            return identifier.parameters().and_then(pss).unwrap_or(Self::Unknown);
+            let read = identifier.parameters().and_then(|parameters| RsaSsaPssParams::try_from(parameters).ok());
+            return read.map_or(Self::Malformed, |read| pss(&read).unwrap_or(Self::Unknown));
         }
         lookup(oid, SIGNATURES).unwrap_or(Self::Unknown)
     }
@@ -132,8 +135,7 @@ impl Algorithm {
 }
 
 /// Parameters of PSS (RFC 4055, section 3.1). Only the usual mask function and trailer are known.
-fn pss(parameters: &Any<'_>) -> Option<Algorithm> {
-    let read = RsaSsaPssParams::try_from(parameters).ok()?;
+fn pss(read: &RsaSsaPssParams<'_>) -> Option<Algorithm> {
     let hash = lookup(read.hash_algorithm_oid(), HASHES)?;
     let mask = read.mask_gen_algorithm().ok()?;
     let mask = lookup(&mask.hash, HASHES)?;
@@ -179,6 +181,7 @@ pub(super) fn check(
     signature: &[u8],
 ) -> (Checked, u32) {
     let known = match (algorithm, kind) {
+        (Algorithm::Malformed, _) => return (Checked::Bad, 0),
         (Algorithm::Unknown | Algorithm::Ancient, _) | (_, Kind::Unknown) => return (Checked::Unknown, 0),
         (Algorithm::Pkcs1(_) | Algorithm::Pss { .. }, Kind::Rsa) => {
             let Ok((_, key_parsed)) = x509_parser::public_key::RSAPublicKey::from_der(key) else {
