@@ -171,7 +171,6 @@ impl Summary {
         privileges: Privileges,
         start: UtcMicros,
     ) -> Self {
-        let (suites, groups) = tls.offer();
         Self {
             starling: env!("CARGO_PKG_VERSION"),
             run: run.to_owned(),
@@ -185,7 +184,7 @@ impl Summary {
             config: config_json(plan),
             link,
             privileges,
-            tls_offer: json!({ "suites": suites, "groups": groups, "alpn": alpn_json(plan) }),
+            tls_offer: offer_json(plan, tls),
             xdp: None,
             tx_dropped: None,
             ledger: None,
@@ -245,9 +244,9 @@ impl Summary {
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
         state.ledger.check(state.open, state.waiting).map_err(wrong)?;
         let nic = &state.nic;
-        let made = nic.live_sent + nic.live_lost;
+        let made = nic.live_sent + nic.live_withdrawn + nic.live_lost;
         let pairs = [
-            ("live probes", nic.live_probes, "sent or lost", made),
+            ("live probes", nic.live_probes, "sent, withdrawn or lost", made),
             (
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),
@@ -295,6 +294,15 @@ fn mode_name(socket: &Socket) -> &'static str {
         BoundMode::ZeroCopy => "zerocopy",
         BoundMode::Copy => "copy",
     }
+}
+
+/// What is offered in TLS: what one offers changes what one measures.
+fn offer_json(plan: &Plan, tls: &tls::Client) -> Value {
+    let rungs = tls::Rung::ALL.iter().take(plan.rungs.into());
+    let rungs: Vec<Value> = rungs
+        .map(|rung| json!({ "rung": rung.name(), "version": rung.offered(), "suites": tls.suites(*rung) }))
+        .collect();
+    json!({ "groups": tls.groups(), "alpn": alpn_json(plan), "rungs": rungs })
 }
 
 /// What is offered in ALPN, by service; only where something is.
@@ -367,10 +375,10 @@ impl fmt::Display for Summary {
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {unreachable:>10} reported by ICMP")?;
-        let told = ledger.answers + closed + unreachable + state.nic.live_lost;
+        let told = ledger.answers + closed + unreachable + state.nic.live_withdrawn + state.nic.live_lost;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(told))?;
-        if ledger.blocked_since > 0 {
-            let count = ledger.blocked_since;
+        let count = ledger.blocked_since + state.nic.live_withdrawn;
+        if count > 0 {
             writeln!(f, "  {count:>10} more were not sent: the blocklist that was read again has their targets")?;
         }
         if let Some(lines) = written.lines {

@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn mozillas_roots_are_those_of_the_crate() {
         let lock = include_str!("../../Cargo.lock");
-        let entry = lock.split("[[package]]").find(|entry| entry.contains("\"webpki-root-certs\"")).unwrap_or_default();
+        let entry =
+            lock.split("[[package]]").find(|entry| entry.contains("name = \"webpki-root-certs\"")).unwrap_or_default();
         let version = entry.lines().find_map(|line| line.strip_prefix("version = ")).unwrap_or_default();
         assert_eq!(MOZILLA, format!("mozilla (webpki-root-certs {})", version.trim_matches('"')));
         assert_eq!(Roots::mozilla().store.len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len(), "all can be parsed");

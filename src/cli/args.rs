@@ -127,8 +127,8 @@ pub struct Scan {
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
 
-    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
-    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, zgrab2's
+    /// IP,DOMAIN,TAG,PORT, or what masscan -oL writes. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
     #[arg(short = 'I', long, value_name = "FILE")]
     pub list_of_ips_file: Option<PathBuf>,
 
@@ -190,7 +190,7 @@ pub struct Scan {
 
     /// What to scan by: xdp:IFACE is -i IFACE; sim:SEED is a simulated world, without root and without a packet on
     /// any network. A world brings its own targets, ports, rate, deadlines and faults; CIDR, -w, -b, -p, -r, -B and
-    /// --max-connections replace them, the other options about network and time have no effect.
+    /// --max-connections replace them, the other options about network, TLS and time have no effect.
     #[arg(long, value_name = "WHAT", conflicts_with = "interface")]
     pub nic: Option<String>,
 
@@ -263,6 +263,17 @@ pub struct Scan {
     #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
     pub xmpp_to: XmppTo,
 
+    /// Cipher suites to offer. strong has TLS 1.3 and forward secrecy with authenticated encryption only, and no second
+    /// connection to who refuses that.
+    #[arg(long, value_name = "OFFER", value_enum, default_value = "wide")]
+    pub tls: TlsOffer,
+
+    /// Connections to a target at most. One that answers no ClientHello of TLS 1.3 and 1.2 is offered TLS 1.2 as clients did
+    /// before TLS 1.3 on a second connection, and SSL 3.0 on a third; each is a row, with its rung [default: 3, with
+    /// --tls strong 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub rungs: Option<u8>,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
@@ -280,6 +291,16 @@ pub struct Scan {
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// Which cipher suites are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TlsOffer {
+    /// All that old servers may want: after the strong ones CBC, RC4, 3DES, RSA and finite-field key exchange;
+    /// anonymous, export and NULL last.
+    Wide,
+    /// Forward secret and authenticated encryption.
+    Strong,
 }
 
 /// What stands for the name of an XMPP server.
