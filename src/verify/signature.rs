@@ -7,7 +7,7 @@
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
 use md5::Digest as _;
-use x509_parser::asn1_rs::{FromDer, Oid, oid};
+use x509_parser::asn1_rs::{Any, FromDer, Oid, oid};
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
@@ -117,8 +117,7 @@ impl Algorithm {
     pub(super) fn read(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let oid = identifier.oid();
         if *oid == PSS {
-            let read = identifier.parameters().and_then(|parameters| RsaSsaPssParams::try_from(parameters).ok());
-            return read.map_or(Self::Malformed, |read| pss(&read).unwrap_or(Self::Unknown));
+            return identifier.parameters().map_or(Self::Malformed, pss);
         }
         lookup(oid, SIGNATURES).unwrap_or(Self::Unknown)
     }
@@ -135,12 +134,14 @@ impl Algorithm {
 }
 
 /// Parameters of PSS (RFC 4055, section 3.1). Only the usual mask function and trailer are known.
-fn pss(read: &RsaSsaPssParams<'_>) -> Option<Algorithm> {
-    let hash = lookup(read.hash_algorithm_oid(), HASHES)?;
-    let mask = read.mask_gen_algorithm().ok()?;
-    let mask = lookup(&mask.hash, HASHES)?;
-    let salt = usize::try_from(read.salt_length()).ok()?;
-    (read.trailer_field() == 1).then_some(Algorithm::Pss { hash, mask, salt })
+fn pss(parameters: &Any<'_>) -> Algorithm {
+    let Ok(read) = RsaSsaPssParams::try_from(parameters) else { return Algorithm::Malformed };
+    let Ok(mask) = read.mask_gen_algorithm() else { return Algorithm::Malformed };
+    let hashes = lookup(read.hash_algorithm_oid(), HASHES).zip(lookup(&mask.hash, HASHES));
+    match (hashes, usize::try_from(read.salt_length()), read.trailer_field()) {
+        (Some((hash, mask)), Ok(salt), 1) => Algorithm::Pss { hash, mask, salt },
+        _ => Algorithm::Unknown,
+    }
 }
 
 impl Kind {
