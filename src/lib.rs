@@ -20,6 +20,7 @@ pub mod lane;
 pub mod nic;
 pub mod output;
 pub mod record;
+pub mod report;
 pub mod scan;
 pub mod session;
 pub mod sim;

@@ -21,11 +21,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
     ("verify", &["base", "record"]),
     ("output", &["base", "record"]),
+    // It meets the dataset in its files, which DuckDB reads.
+    ("report", &[]),
     (
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output", "verify",
+            "output", "verify", "report",
         ],
     ),
     ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),

@@ -11,6 +11,7 @@ mod metadata;
 pub mod noise;
 pub mod privileges;
 mod reload;
+pub mod report;
 pub mod resume;
 pub mod scan;
 pub mod simulate;

@@ -24,6 +24,8 @@ pub enum Command {
     Check(Check),
     /// Judge the certificate chains of a dataset: valid, self-signed, expired, and what else the study tells apart.
     Verify(Verify),
+    /// Print every table and figure of the study from datasets, or write them as a page. Asks the duckdb program.
+    Report(Report),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -393,6 +395,86 @@ pub struct Check {
     /// Folder of the dataset.
     #[arg(value_name = "DATASET")]
     pub dataset: PathBuf,
+}
+
+/// `starling report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A folder that holds datasets (shards of one scan, or what --noise made) counts as one dataset. Several datasets, of other \
+dates or of scan and monitor, are answered side by side, and the paper's numbers of 2015 stand behind them. What a dataset \
+cannot answer is said in words.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling report census
+  starling report census table1 table4
+  starling report census-may census-june monitor --html report.html
+  starling report census table6 --as-names asns.csv --as-rank ranking.csv
+  starling report census fig6a --format csv > fig6a.csv
+  starling report --sql table9 | duckdb -init census/views.sql")]
+pub struct Report {
+    /// Folders of datasets, as given to -o, and names of tables and figures (--list); all of them if none is named.
+    #[arg(value_name = "DATASET|NAME", required_unless_present_any = ["list", "sql"])]
+    pub asked: Vec<String>,
+
+    /// List the names of all tables and figures, with their place in the paper.
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print the query of this table or figure, to take it along: it runs on the views of any dataset.
+    #[arg(long, value_name = "NAME")]
+    pub sql: Option<String>,
+
+    /// How tables are printed.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+
+    /// Write one page with all tables and figures to this file instead. It needs no network.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub html: Option<PathBuf>,
+
+    /// Rows of lists of the most frequent.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+
+    /// Names of ASes: a CSV file whose first two columns are number (AS64496 or 64496) and name.
+    #[arg(long, value_name = "FILE")]
+    pub as_names: Option<PathBuf>,
+
+    /// Ranks of ASes by reputation: a CSV file whose first two columns are number and rank.
+    #[arg(long, value_name = "FILE")]
+    pub as_rank: Option<PathBuf>,
+
+    /// Common name of the certificate that Table VI follows over ASes [default: that of the invalid certificate on most
+    /// addresses].
+    #[arg(long, value_name = "NAME")]
+    pub certificate: Option<String>,
+
+    /// The duckdb program [default: the one on PATH, or what scripts/setup has installed].
+    #[arg(long, value_name = "PATH")]
+    pub duckdb: Option<PathBuf>,
+
+    /// Memory that DuckDB may take before it uses the disk.
+    #[arg(long, value_name = "SIZE", default_value = "6GB")]
+    pub memory: String,
+
+    /// No progress on standard error.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// How `starling report` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables for a terminal.
+    Text,
+    /// Comma-separated values; of several tables each begins with a line `# name`.
+    Csv,
+    /// An array of one object a table.
+    Json,
+    /// Markdown.
+    Markdown,
 }
 
 /// `starling verify`.

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod config;
 mod dry_run;
+mod report;
 mod resume;
 
 use crate::app::{check, doctor, noise, scan, verify};
@@ -50,6 +51,7 @@ pub fn run() -> Exit {
             Err(error) => complain(&error, Exit::Fatal),
         },
         Command::Verify(args) => verify(args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
             print!("{report}");

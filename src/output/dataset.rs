@@ -189,6 +189,11 @@ fn judgements(root: &Path) -> Result<Vec<String>> {
     Ok(parts.iter().filter_map(name).collect())
 }
 
+/// Whether more than one run has written to the dataset in `folder`.
+pub fn resumed(folder: &Path) -> Result<bool> {
+    Ok(runs(folder, &|_| true)?.len() > 1)
+}
+
 /// The runs that have a part, finished or not, of whose number or other name `is` approves; in order. Judgements are no
 /// runs.
 pub(super) fn runs(root: &Path, is: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
