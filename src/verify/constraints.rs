@@ -22,9 +22,13 @@ pub(super) fn broken(constraining: &Facts, named: &Facts) -> bool {
         return true;
     }
     names.iter().any(|name| {
-        let mut of_kind = permitted.iter().filter(|base| same_kind(name, base)).peekable();
-        of_kind.peek().is_some() && !of_kind.any(|base| inside(name, base))
-            || excluded.iter().any(|base| same_kind(name, base) && inside(name, base))
+        let mut allowing = permitted.iter().filter(|base| same_kind(name, base)).peekable();
+        let mut forbidding = excluded.iter().filter(|base| same_kind(name, base)).peekable();
+        if !is_comparable(name) {
+            return allowing.peek().is_some() || forbidding.peek().is_some();
+        }
+        allowing.peek().is_some() && !allowing.any(|base| inside(name, base))
+            || forbidding.any(|base| inside(name, base) || covers(name, base))
     })
 }
 
@@ -57,8 +61,25 @@ fn same_kind(name: &GeneralName<'_>, base: &GeneralName<'_>) -> bool {
     std::mem::discriminant(name) == std::mem::discriminant(base)
 }
 
-/// A kind that nobody here can compare is never inside what is permitted, and always inside what is excluded: it is
-/// compared with constraints of its own kind only.
+/// Constraints on kinds that nobody here can compare forbid all names of the kind.
+fn is_comparable(name: &GeneralName<'_>) -> bool {
+    matches!(
+        name,
+        GeneralName::DNSName(_)
+            | GeneralName::RFC822Name(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::URI(_)
+    )
+}
+
+/// A wildcard stands for an excluded host too.
+fn covers(name: &GeneralName<'_>, base: &GeneralName<'_>) -> bool {
+    let (GeneralName::DNSName(name), GeneralName::DNSName(base)) = (name, base) else { return false };
+    let parent = base.split_once('.').map(|(_, parent)| parent);
+    name.strip_prefix("*.").is_some_and(|name| parent.is_some_and(|parent| name.eq_ignore_ascii_case(parent)))
+}
+
 fn inside(name: &GeneralName<'_>, base: &GeneralName<'_>) -> bool {
     match (name, base) {
         (GeneralName::DNSName(name), GeneralName::DNSName(base)) => within_domain(name, base),

@@ -15,19 +15,15 @@ use crate::record::row::Sha256;
 /// The first half of the SHA-256 of a canonical name, or of a key.
 pub type Id = [u8; 16];
 
-/// Extensions that are understood, so that they may be critical: those of RFC 5280, section 4.2, and the few that OpenSSL
-/// knows beside them.
+/// Extensions that may be critical: those that OpenSSL understands.
 const KNOWN: &[Oid<'static>] = &[
-    oid!(2.5.29.14),
     oid!(2.5.29.15),
     oid!(2.5.29.17),
-    oid!(2.5.29.18),
     oid!(2.5.29.19),
     oid!(2.5.29.30),
     oid!(2.5.29.31),
     oid!(2.5.29.32),
     oid!(2.5.29.33),
-    oid!(2.5.29.35),
     oid!(2.5.29.36),
     oid!(2.5.29.37),
     oid!(2.5.29.54),

@@ -4,6 +4,8 @@ use num_bigint::BigUint;
 
 use super::signature::Hash;
 
+/// Smallest modulus, in bits.
+const MIN_BITS: u64 = 128;
 /// Largest modulus, in bits: OpenSSL's limit too.
 const MAX_BITS: u64 = 16_384;
 /// Largest exponent, in bits: so no key makes a check slower than that of the largest modulus.
@@ -34,7 +36,7 @@ impl PublicKey {
     /// What a check here costs in units of 50 us or so; `None` if the key is beyond the limits.
     pub(super) fn cost(&self) -> Option<u32> {
         let (bits, exponent) = (self.bits(), self.exponent.bits());
-        if bits < 128 || bits > MAX_BITS || exponent == 0 || exponent > MAX_EXPONENT_BITS {
+        if !(MIN_BITS..=MAX_BITS).contains(&bits) || !(1..=MAX_EXPONENT_BITS).contains(&exponent) {
             return None;
         }
         let words = bits.div_ceil(1_024);

@@ -48,6 +48,8 @@ pub(super) enum Algorithm {
     Ed25519,
     /// One of the old hashes that nobody computes any more: MD2, MD4.
     Ancient,
+    /// PSS with parameters that are none: no key makes such a signature.
+    Malformed,
     /// Another one.
     Unknown,
 }
@@ -115,7 +117,7 @@ impl Algorithm {
     pub(super) fn read(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let oid = identifier.oid();
         if *oid == PSS {
-            return identifier.parameters().and_then(pss).unwrap_or(Self::Unknown);
+            return identifier.parameters().map_or(Self::Malformed, pss);
         }
         lookup(oid, SIGNATURES).unwrap_or(Self::Unknown)
     }
@@ -132,13 +134,14 @@ impl Algorithm {
 }
 
 /// Parameters of PSS (RFC 4055, section 3.1). Only the usual mask function and trailer are known.
-fn pss(parameters: &Any<'_>) -> Option<Algorithm> {
-    let read = RsaSsaPssParams::try_from(parameters).ok()?;
-    let hash = lookup(read.hash_algorithm_oid(), HASHES)?;
-    let mask = read.mask_gen_algorithm().ok()?;
-    let mask = lookup(&mask.hash, HASHES)?;
-    let salt = usize::try_from(read.salt_length()).ok()?;
-    (read.trailer_field() == 1).then_some(Algorithm::Pss { hash, mask, salt })
+fn pss(parameters: &Any<'_>) -> Algorithm {
+    let Ok(read) = RsaSsaPssParams::try_from(parameters) else { return Algorithm::Malformed };
+    let Ok(mask) = read.mask_gen_algorithm() else { return Algorithm::Malformed };
+    let hashes = lookup(read.hash_algorithm_oid(), HASHES).zip(lookup(&mask.hash, HASHES));
+    match (hashes, usize::try_from(read.salt_length()), read.trailer_field()) {
+        (Some((hash, mask)), Ok(salt), 1) => Algorithm::Pss { hash, mask, salt },
+        _ => Algorithm::Unknown,
+    }
 }
 
 impl Kind {
@@ -179,6 +182,7 @@ pub(super) fn check(
     signature: &[u8],
 ) -> (Checked, u32) {
     let known = match (algorithm, kind) {
+        (Algorithm::Malformed, _) => return (Checked::Bad, 0),
         (Algorithm::Unknown | Algorithm::Ancient, _) | (_, Kind::Unknown) => return (Checked::Unknown, 0),
         (Algorithm::Pkcs1(_) | Algorithm::Pss { .. }, Kind::Rsa) => {
             let Ok((_, key_parsed)) = x509_parser::public_key::RSAPublicKey::from_der(key) else {

@@ -7,8 +7,8 @@ use crate::record::row::Verdict;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many chains have a property.
-type Count = (&'static str, fn(&Verdict) -> bool, u64);
+/// What is counted: its name, and whether a chain has it.
+type Flag = (&'static str, fn(&Verdict) -> bool);
 
 /// The sums over all verdicts.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Summary {
     at: Option<UtcMicros>,
     chains: u64,
     words: BTreeMap<&'static str, u64>,
-    flags: Vec<Count>,
+    flags: Vec<(Flag, u64)>,
     certificates: usize,
     unparsable: u64,
     issuers: usize,
@@ -27,7 +27,7 @@ pub struct Summary {
 }
 
 /// What is counted, verdict by verdict.
-const FLAGS: &[(&str, fn(&Verdict) -> bool)] = &[
+const FLAGS: &[Flag] = &[
     ("valid", |verdict| verdict.valid),
     ("  issued by a root directly", |verdict| verdict.valid && verdict.issued_by_root_directly),
     ("self-signed", |verdict| verdict.self_signed),
@@ -56,7 +56,7 @@ impl Summary {
             at,
             chains: 0,
             words: BTreeMap::new(),
-            flags: FLAGS.iter().map(|(name, is)| (*name, *is, 0)).collect(),
+            flags: FLAGS.iter().map(|flag| (*flag, 0)).collect(),
             certificates: 0,
             unparsable: 0,
             issuers: 0,
@@ -68,7 +68,7 @@ impl Summary {
     pub(super) fn add(&mut self, verdict: &Verdict) {
         self.chains += 1;
         *self.words.entry(verdict.verdict).or_default() += 1;
-        for (_, is, count) in &mut self.flags {
+        for ((_, is), count) in &mut self.flags {
             *count += u64::from(is(verdict));
         }
     }
@@ -111,7 +111,7 @@ impl fmt::Display for Summary {
             writeln!(f, "{word:<30} {count:>10} {:>7.2}%", self.share(*count))?;
         }
         writeln!(f, "\n{:<30} {:>10} {:>8}", "flags, which overlap", "chains", "share")?;
-        for (name, _, count) in &self.flags {
+        for ((name, _), count) in &self.flags {
             writeln!(f, "{name:<30} {count:>10} {:>7.2}%", self.share(*count))?;
         }
         Ok(())
