@@ -16,6 +16,7 @@ use crate::dialogue::{Call, Direction, Expect, Findings, Identity, Next, Start};
 use crate::targets::Names;
 use crate::targets::ports::{Family, Protocol, Security};
 use crate::tls;
+pub use crate::tls::Rung;
 use dialogue::Dialogue;
 pub use outcome::{Cause, Deadline, Outcome, Stage};
 use outcome::{reason, timeout};
@@ -29,12 +30,13 @@ pub struct Context {
     identity: Identity,
     names: Arc<Names>,
     xmpp_to: To,
+    rungs: u8,
 }
 
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity, names: Arc::default(), xmpp_to: To::default() }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default(), rungs: Rung::COUNT }
     }
 
     /// The same, with servers called by `names`.
@@ -47,6 +49,12 @@ impl Context {
     #[must_use]
     pub fn with_xmpp_to(self, to: To) -> Self {
         Self { xmpp_to: to, ..self }
+    }
+
+    /// The same, but a server that answers no ClientHello is tried on so many rungs in all.
+    #[must_use]
+    pub fn with_rungs(self, rungs: u8) -> Self {
+        Self { rungs, ..self }
     }
 
     /// What is offered in TLS.
@@ -62,6 +70,9 @@ pub struct Session {
     secured: Option<Box<Secured>>,
     address: u32,
     port: u16,
+    rung: Rung,
+    /// How many rungs there are.
+    rungs: u8,
     inside_tls: bool,
     finished: bool,
     greeted_at: Instant,
@@ -85,6 +96,7 @@ impl Session {
         context: &Context,
         protocol: Protocol,
         (address, port): (u32, u16),
+        rung: Rung,
         now: Instant,
         out: &mut Vec<u8>,
     ) -> Self {
@@ -98,6 +110,8 @@ impl Session {
             secured: None,
             address,
             port,
+            rung,
+            rungs: context.rungs,
             inside_tls: false,
             finished: false,
             greeted_at: Instant::FAR_FUTURE,
@@ -194,15 +208,34 @@ impl Session {
         self.tls().map(tls::Session::facts)
     }
 
+    /// What it offered.
+    pub const fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// What the server is to be offered on a further connection if this one ends by `cause`: it was ready for TLS, and
+    /// would not answer our ClientHello with a hello of its own.
+    pub fn next_rung(&self, cause: Cause) -> Option<Rung> {
+        let next = self.rung.next().filter(|next| (*next as u8) < self.rungs)?;
+        let tls = self.tls().filter(|tls| !tls.seen_hello())?;
+        let said = match (cause, tls.alert()) {
+            (Cause::Finished | Cause::PeerClosed | Cause::Reset, Some(alert)) => Rung::refused_by(alert),
+            (Cause::PeerClosed | Cause::Reset, None) => true,
+            (Cause::Timeout(Deadline::Tls) | Cause::Unacknowledged, alert) => alert.is_none(),
+            _ => false,
+        };
+        (said && !self.alien()).then_some(next)
+    }
+
     /// How it ended, given what ended the connection, and what went wrong in words.
     pub fn outcome(&self, cause: Cause) -> (Outcome, Option<String>) {
         let (outcome, reason) = self.outcome_of(cause);
-        let tls_error = self.tls().and_then(|tls| tls.facts().error);
+        let tls_error = self.tls().and_then(|tls| tls.failure()).map(|failure| failure.words.clone());
         let findings = self.findings();
         let violation = findings.and_then(|findings| findings.violation.as_deref());
         let refusal = findings.and_then(|findings| findings.refusal.as_deref());
         let words = match outcome {
-            Outcome::TlsFailed => {
+            Outcome::TlsFailed | Outcome::TlsTooLarge => {
                 self.local_error().map(str::to_owned).or(tls_error).or_else(|| reason.map(str::to_owned))
             }
             Outcome::ProtocolError => violation.map(|line| format!("not of the protocol: {line}")),
@@ -232,6 +265,15 @@ impl Session {
         self.findings().map_or(0, |findings| findings.upgrade.injected)
     }
 
+    /// What came in place of the server's first flight is not TLS.
+    fn alien(&self) -> bool {
+        self.secured.as_ref().is_some_and(|secured| match secured.first_flight {
+            FirstFlight::Alien(_) => true,
+            FirstFlight::Awaited => self.injected() > 0,
+            FirstFlight::Tls => false,
+        })
+    }
+
     fn outcome_of(&self, cause: Cause) -> (Outcome, Option<&'static str>) {
         let stage = self.stage();
         match cause {
@@ -244,13 +286,12 @@ impl Session {
         }
         let too_slow = matches!(cause, Cause::Timeout(_) | Cause::Unacknowledged | Cause::Tarpit);
         let broken = self.local_error().is_some() || self.tls().is_some_and(|tls| tls.state() == tls::State::Failed);
-        let alien = self.secured.as_ref().is_some_and(|secured| match secured.first_flight {
-            FirstFlight::Alien(_) => true,
-            FirstFlight::Awaited => self.injected() > 0,
-            FirstFlight::Tls => false,
-        });
-        if stage == Stage::Tls && alien {
+        if stage == Stage::Tls && self.alien() {
             return (Outcome::NotTls, None);
+        }
+        let failure = self.tls().and_then(tls::Session::failure);
+        if stage == Stage::Tls && failure.is_some_and(|failure| failure.kind == tls::Kind::TooLarge) {
+            return (Outcome::TlsTooLarge, None);
         }
         if broken && stage < Stage::Goodbye || stage == Stage::Tls && !too_slow {
             return (Outcome::TlsFailed, reason(cause));
@@ -291,7 +332,7 @@ impl Session {
     }
 
     fn start_tls(&mut self, context: &Context, now: Instant, alpn: tls::Alpn, out: &mut Vec<u8>) {
-        let session = tls::Session::start(&context.tls, self.address, self.name(context), alpn, out);
+        let session = tls::Session::start(&context.tls, (self.rung, self.address), self.name(context), alpn, out);
         self.finished = session.is_err();
         self.secured = Some(Box::new(Secured {
             session: session.map_err(|error| error.to_string()),
@@ -302,7 +343,7 @@ impl Session {
     }
 
     fn after_tls(&mut self, now: Instant, state: tls::State, plain: &[u8]) {
-        let established = self.tls().is_some_and(|tls| tls.facts().version.is_some());
+        let established = self.tls().is_some_and(tls::Session::established);
         if established && !self.inside_tls {
             self.inside_tls = true;
             if let Some(secured) = &mut self.secured {

@@ -3,9 +3,14 @@
 //! captures, and what tshark and others see in it), `banners/mailkit_capabilities.json`,
 //! `banners/imap_capability_cases.json` and `banners/recog_examples.json`.
 //!
+//! `certs/` has chains and certificates with what openssl says of them, and the cases of x509-limbo.
+//!
 //! Each conversation goes through its observer whole, byte by byte and in odd pieces, and must give the same findings.
 
 #![allow(clippy::unwrap_used, reason = "a check may stop at the first surprise")]
+
+#[path = "check_corpus/certs.rs"]
+mod certs;
 
 use serde_json::Value;
 use starling::dialogue::imap::Imap;
@@ -30,6 +35,9 @@ fn main() {
     recorded_lists(folder, &mut report);
     capability_cases(folder, &mut report);
     banners(folder, &mut report);
+    certs::facts(folder, &mut report);
+    certs::chains(folder, &mut report);
+    certs::limbo(folder, &mut report);
     std::process::exit(i32::from(report.wrong > 0));
 }
 
@@ -39,6 +47,7 @@ struct Report {
     wrong: usize,
     /// Of the parts before.
     wrong_before: usize,
+    explained: usize,
 }
 
 impl Report {
@@ -52,9 +61,16 @@ impl Report {
         }
     }
 
+    /// A disagreement with a reason.
+    fn explained(&mut self, name: &str, reason: &str) {
+        self.explained += 1;
+        println!("{name}: differs: {reason}");
+    }
+
     fn part(&mut self, name: &str) {
-        println!("{name}: {} facts agree, {} do not", self.right, self.wrong - self.wrong_before);
-        (self.right, self.wrong_before) = (0, self.wrong);
+        let (right, wrong, explained) = (self.right, self.wrong - self.wrong_before, self.explained);
+        println!("{name}: {right} facts agree, {wrong} do not, {explained} differ for a reason");
+        (self.right, self.wrong_before, self.explained) = (0, self.wrong, 0);
     }
 }
 

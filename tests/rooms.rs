@@ -19,12 +19,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("nic", &["base"]),
     ("lane", &["base", "scan", "nic"]),
     ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
+    ("verify", &["base", "record"]),
     ("output", &["base", "record"]),
+    // It meets the dataset in its files, which DuckDB reads.
+    ("report", &[]),
     (
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output",
+            "output", "verify", "report",
         ],
     ),
     ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),
@@ -33,7 +36,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without clock, socket, thread, file or randomness of the system.
-const PURE: &[&str] = &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "sim"];
+const PURE: &[&str] =
+    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "verify", "sim"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::thread",

@@ -129,7 +129,7 @@ fn engine() -> Engine {
         claims: Arc::default(),
     };
     let identity = Identity { ehlo: "[10.77.0.2]".into(), contact: None };
-    Engine::new(config, Context::new(tls::Client::new().expect("a client"), identity), Instant::ZERO)
+    Engine::new(config, Context::new(tls::Client::new(tls::Offer::Wide).expect("a client"), identity), Instant::ZERO)
 }
 
 fn lane(answers: bool) -> Run {

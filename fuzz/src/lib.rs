@@ -15,6 +15,7 @@ mod input;
 mod lines;
 pub mod targets;
 pub mod tls;
+pub mod verify;
 
 /// A target's body.
 pub type Body = fn(&[u8]);
@@ -33,5 +34,6 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("smtp", dialogues::smtp),
     ("targets", targets::run),
     ("tls", tls::run),
+    ("verify", verify::run),
     ("xmpp", dialogues::xmpp),
 ];

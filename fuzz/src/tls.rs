@@ -10,7 +10,7 @@
 use super::input::Input;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
-use starling::tls::{Alpn, Client, Facts, Session, State};
+use starling::tls::{Alpn, Client, Facts, Offer, Rung, Session, State};
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
@@ -38,12 +38,12 @@ pub fn run(data: &[u8]) {
 }
 
 thread_local! {
-    static CLIENT: Client = Client::new().expect("a client");
+    static CLIENT: Client = Client::new(Offer::Wide).expect("a client");
 }
 
 fn start(client: &Client, alpn: Alpn) -> (Session, Vec<u8>) {
     let mut hello = Vec::new();
-    let session = Session::start(client, 0xc612_0001, None, alpn, &mut hello).expect("a session");
+    let session = Session::start(client, (Rung::Modern, 0xc612_0001), None, alpn, &mut hello).expect("a session");
     (session, hello)
 }
 
@@ -63,7 +63,7 @@ fn raw(bytes: &[u8], alpn: Alpn, piece: usize) -> Shown {
         assert_ne!(state, State::Established, "without a key");
         assert!(plain.is_empty());
         let facts = bounded(&session, &out, bytes.len());
-        assert_eq!((facts.version, facts.cipher, facts.group), (None, None, None));
+        assert_eq!(facts.version, None);
         (state, facts.chain, facts.alert, facts.signature, facts.ocsp)
     })
 }
@@ -73,7 +73,7 @@ fn bounded(session: &Session, out: &[u8], received: usize) -> Facts {
     let facts = session.facts();
     assert!(facts.chain.iter().map(Vec::len).sum::<usize>() <= received, "more certificates than bytes");
     assert_eq!(facts.error.is_some(), session.state() == State::Failed);
-    assert!(facts.error.as_ref().is_none_or(|error| error.len() <= 1_024));
+    assert!(facts.error.as_ref().is_none_or(|error| error.words.len() <= 1_024));
     facts
 }
 

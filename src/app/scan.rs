@@ -33,6 +33,7 @@ use crate::targets::permute::Permutation;
 use crate::targets::{Space, saved};
 use crate::tcp::cookie::{self, PortRange};
 use crate::tls;
+pub use crate::tls::{Offer, Rung};
 use crate::wire::Link;
 use crate::wire::probe::OptionSet;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -107,6 +108,10 @@ pub struct Plan {
     pub ehlo: Option<String>,
     /// What XMPP streams are asked for where the server's name is unknown.
     pub xmpp_to: XmppTo,
+    /// Which cipher suites are offered.
+    pub offer: tls::Offer,
+    /// Connections to a target that answers no ClientHello.
+    pub rungs: u8,
     /// Who runs the scan; said where a protocol has room for it.
     pub contact: Option<String>,
     /// What is done with answers.
@@ -160,7 +165,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     }
     let way = Way::find(plan)?;
     check_ports(plan.ports)?;
-    let tls = tls::Client::new().map_err(|error| anyhow!("TLS does not start: {error}"))?;
+    let tls = tls::Client::new(plan.offer).map_err(|error| anyhow!("TLS does not start: {error}"))?;
     let key = Key([random()?, random()?]);
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
@@ -379,7 +384,7 @@ impl Lanes {
                 options: plan.options,
             };
             // Each lane has a TLS client of its own: the lanes share nothing.
-            let tls = if number == 0 { tls.clone() } else { tls::Client::new()? };
+            let tls = if number == 0 { tls.clone() } else { tls::Client::new(plan.offer)? };
             let published = Published::default();
             let mut lane = Lane {
                 io,
@@ -387,7 +392,8 @@ impl Lanes {
                     config,
                     Context::new(tls, identity.clone())
                         .with_names(Arc::clone(space.names()))
-                        .with_xmpp_to(plan.xmpp_to),
+                        .with_xmpp_to(plan.xmpp_to)
+                        .with_rungs(plan.rungs),
                     clock.now(),
                 ),
                 clock,

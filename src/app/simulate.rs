@@ -32,7 +32,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// One line with cause and next step; also if a checker found a rule broken. The rows are written all the same.
 pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let no_tls = |error| anyhow!("TLS does not start: {error}");
-    let tls = tls::Client::new().map_err(no_tls)?;
+    let tls = tls::Client::new(plan.offer).map_err(no_tls)?;
     let left = plan.left();
     let runs = plan.former.as_ref().map_or(0, |former| former.runs());
     // The secret of a run is its own: an answer to a probe of the killed one is none.

@@ -171,7 +171,6 @@ impl Summary {
         privileges: Privileges,
         start: UtcMicros,
     ) -> Self {
-        let (suites, groups) = tls.offer();
         Self {
             starling: env!("CARGO_PKG_VERSION"),
             run: run.to_owned(),
@@ -185,7 +184,7 @@ impl Summary {
             config: config_json(plan),
             link,
             privileges,
-            tls_offer: json!({ "suites": suites, "groups": groups, "alpn": alpn_json(plan) }),
+            tls_offer: offer_json(plan, tls),
             xdp: None,
             tx_dropped: None,
             ledger: None,
@@ -295,6 +294,15 @@ fn mode_name(socket: &Socket) -> &'static str {
         BoundMode::ZeroCopy => "zerocopy",
         BoundMode::Copy => "copy",
     }
+}
+
+/// What is offered in TLS: what one offers changes what one measures.
+fn offer_json(plan: &Plan, tls: &tls::Client) -> Value {
+    let rungs = tls::Rung::ALL.iter().take(plan.rungs.into());
+    let rungs: Vec<Value> = rungs
+        .map(|rung| json!({ "rung": rung.name(), "version": rung.offered(), "suites": tls.suites(*rung) }))
+        .collect();
+    json!({ "groups": tls.groups(), "alpn": alpn_json(plan), "rungs": rungs })
 }
 
 /// What is offered in ALPN, by service; only where something is.

@@ -1,6 +1,8 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::base::UtcMicros;
 use crate::targets::ports;
+use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,6 +22,10 @@ pub enum Command {
     Scan(Box<Scan>),
     /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
     Check(Check),
+    /// Judge the certificate chains of a dataset: valid, self-signed, expired, and what else the study tells apart.
+    Verify(Verify),
+    /// Print every table and figure of the study from datasets, or write them as a page. Asks the duckdb program.
+    Report(Report),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -123,8 +129,8 @@ pub struct Scan {
     #[arg(short = 'b', long, value_name = "FILE")]
     pub blocklist_file: Option<PathBuf>,
 
-    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, or zgrab2's
-    /// IP,DOMAIN,TAG,PORT. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
+    /// File of single targets, - for standard input: an address (on all ports of -p), address:port, zgrab2's
+    /// IP,DOMAIN,TAG,PORT, or what masscan -oL writes. A domain is sent as SNI. Only what -w and CIDR allow, if they are given.
     #[arg(short = 'I', long, value_name = "FILE")]
     pub list_of_ips_file: Option<PathBuf>,
 
@@ -186,7 +192,7 @@ pub struct Scan {
 
     /// What to scan by: xdp:IFACE is -i IFACE; sim:SEED is a simulated world, without root and without a packet on
     /// any network. A world brings its own targets, ports, rate, deadlines and faults; CIDR, -w, -b, -p, -r, -B and
-    /// --max-connections replace them, the other options about network and time have no effect.
+    /// --max-connections replace them, the other options about network, TLS and time have no effect.
     #[arg(long, value_name = "WHAT", conflicts_with = "interface")]
     pub nic: Option<String>,
 
@@ -259,6 +265,17 @@ pub struct Scan {
     #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
     pub xmpp_to: XmppTo,
 
+    /// Cipher suites to offer. strong has TLS 1.3 and forward secrecy with authenticated encryption only, and no second
+    /// connection to who refuses that.
+    #[arg(long, value_name = "OFFER", value_enum, default_value = "wide")]
+    pub tls: TlsOffer,
+
+    /// Connections to a target at most. One that answers no ClientHello of TLS 1.3 and 1.2 is offered TLS 1.2 as clients did
+    /// before TLS 1.3 on a second connection, and SSL 3.0 on a third; each is a row, with its rung [default: 3, with
+    /// --tls strong 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub rungs: Option<u8>,
+
     /// Who runs this scan and how to reach them: an e-mail address or URL. Kept in run.json. Needed for public
     /// addresses.
     #[arg(long, value_name = "TEXT")]
@@ -276,6 +293,16 @@ pub struct Scan {
     /// No status lines.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// Which cipher suites are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TlsOffer {
+    /// All that old servers may want: after the strong ones CBC, RC4, 3DES, RSA and finite-field key exchange;
+    /// anonymous, export and NULL last.
+    Wide,
+    /// Forward secret and authenticated encryption.
+    Strong,
 }
 
 /// What stands for the name of an XMPP server.
@@ -368,6 +395,136 @@ pub struct Check {
     /// Folder of the dataset.
     #[arg(value_name = "DATASET")]
     pub dataset: PathBuf,
+}
+
+/// `starling report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A folder that holds datasets (shards of one scan, or what --noise made) counts as one dataset. Several datasets, of other \
+dates or of scan and monitor, are answered side by side, and the paper's numbers of 2015 stand behind them. What a dataset \
+cannot answer is said in words.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling report census
+  starling report census table1 table4
+  starling report census-may census-june monitor --html report.html
+  starling report census table6 --as-names asns.csv --as-rank ranking.csv
+  starling report census fig6a --format csv > fig6a.csv
+  starling report --sql table9 | duckdb -init census/views.sql")]
+pub struct Report {
+    /// Folders of datasets, as given to -o, and names of tables and figures (--list); all of them if none is named.
+    #[arg(value_name = "DATASET|NAME", required_unless_present_any = ["list", "sql"])]
+    pub asked: Vec<String>,
+
+    /// List the names of all tables and figures, with their place in the paper.
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print the query of this table or figure, to take it along: it runs on the views of any dataset.
+    #[arg(long, value_name = "NAME")]
+    pub sql: Option<String>,
+
+    /// How tables are printed.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+
+    /// Write one page with all tables and figures to this file instead. It needs no network.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub html: Option<PathBuf>,
+
+    /// Rows of lists of the most frequent.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+
+    /// Names of ASes: a CSV file whose first two columns are number (AS64496 or 64496) and name.
+    #[arg(long, value_name = "FILE")]
+    pub as_names: Option<PathBuf>,
+
+    /// Ranks of ASes by reputation: a CSV file whose first two columns are number and rank.
+    #[arg(long, value_name = "FILE")]
+    pub as_rank: Option<PathBuf>,
+
+    /// Common name of the certificate that Table VI follows over ASes [default: that of the invalid certificate on most
+    /// addresses].
+    #[arg(long, value_name = "NAME")]
+    pub certificate: Option<String>,
+
+    /// The duckdb program [default: the one on PATH, or what scripts/setup has installed].
+    #[arg(long, value_name = "PATH")]
+    pub duckdb: Option<PathBuf>,
+
+    /// Memory that DuckDB may take before it uses the disk.
+    #[arg(long, value_name = "SIZE", default_value = "6GB")]
+    pub memory: String,
+
+    /// No progress on standard error.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// How `starling report` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables for a terminal.
+    Text,
+    /// Comma-separated values; of several tables each begins with a line `# name`.
+    Csv,
+    /// An array of one object a table.
+    Json,
+    /// Markdown.
+    Markdown,
+}
+
+/// `starling verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each distinct chain gets a row in the table verdicts: one word, the flags behind it (which overlap), weak algorithms by \
+flags of their own, and the best path. Certificates that a server did not send are looked for in all other chains; such \
+chains are missing_intermediate, with completed set. Verdicts are written as a whole: until then the earlier ones stay.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling verify census
+  starling verify --at 2015-07-29 --roots mozilla-2015.pem --keep census
+  duckdb -init census/views.sql -c 'select verdict, count(*) from verdicts group by 1'")]
+pub struct Verify {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
+
+    /// File of trusted root certificates, PEM [default: those that Mozilla trusts, as of the version that the summary
+    /// tells].
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+
+    /// Time to judge at, UTC: 2015-07-29, 2015-07-29T12:00:00Z, or seconds since 1970 [default: when each chain was
+    /// first seen].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<UtcMicros>,
+
+    /// Leave the verdicts of earlier calls in the dataset; the view judgements has all of them, verdicts the last ones.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Threads [default: one a CPU].
+    #[arg(short = 'T', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+
+    /// No progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// A time in UTC.
+fn time(text: &str) -> Result<UtcMicros, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return seconds.checked_mul(1_000_000).map(UtcMicros).ok_or_else(|| "too late".to_owned());
+    }
+    let nanos = string_to_timestamp_nanos(text);
+    nanos.map(|nanos| UtcMicros(nanos / 1_000)).map_err(|_| "write it as 2015-07-29 or 2015-07-29T12:00:00Z".to_owned())
 }
 
 /// `starling doctor`.

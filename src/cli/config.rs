@@ -1,11 +1,13 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
-use super::args::{AnswerArg, OutputModule, ProbeOptions, Scan, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg};
+use super::args::{
+    AnswerArg, OutputModule, ProbeOptions, Scan, TlsOffer, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg,
+};
 use crate::app::links::Transmit;
 use crate::app::memory;
 use crate::app::noise::{self, Part};
 use crate::app::resume::Former;
-use crate::app::scan::{self, Plan, XmppTo};
+use crate::app::scan::{self, Offer, Plan, Rung, XmppTo};
 use crate::app::sink::LinesPlan;
 use crate::app::targets::{self, Sources};
 use crate::base::mac::Mac;
@@ -127,6 +129,8 @@ fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Ve
         busy_poll: None,
         ehlo: None,
         xmpp_to: XmppTo::default(),
+        offer: Offer::default(),
+        rungs: Rung::COUNT,
         contact: contact(args).map(str::to_owned),
         answers: Answers::default(),
         options: OptionSet::default(),
@@ -155,7 +159,8 @@ pub fn noise(args: &Scan) -> Result<(PathBuf, u64)> {
 
 fn noise_part(args: &Scan, part: &str) -> Result<Plan> {
     let part = Part::parse(part).ok_or_else(|| anyhow!("--noise-part {part}: PORT:SEED is wanted"))?;
-    let args = Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), ..args.clone() };
+    let args =
+        Scan { ports: Some(format!("https:{}", part.port)), seed: Some(part.seed), rungs: Some(1), ..args.clone() };
     let words = std::env::args().skip(1).collect();
     let mut plan = on_network(&args, args.interface.clone(), None, words)?;
     if args.max_targets.is_none() {
@@ -259,6 +264,11 @@ fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>
             XmppToArg::Empty => XmppTo::Empty,
             XmppToArg::Address => XmppTo::Address,
         },
+        offer: match args.tls {
+            TlsOffer::Wide => Offer::Wide,
+            TlsOffer::Strong => Offer::Strong,
+        },
+        rungs: rungs(args)?,
         answers: answers(args, lines.as_ref()),
         options: options(args)?,
         output: output(args)?,
@@ -360,6 +370,18 @@ fn probe_options(args: &Scan) -> OptionSet {
         ProbeOptions::Windows => OptionSet::Windows,
         ProbeOptions::Linux => OptionSet::Linux,
         ProbeOptions::Bsd => OptionSet::Bsd,
+    }
+}
+
+/// Connections to a target at most.
+fn rungs(args: &Scan) -> Result<u8> {
+    match (args.tls, args.rungs) {
+        (TlsOffer::Wide, rungs) => Ok(rungs.unwrap_or(Rung::COUNT)),
+        (TlsOffer::Strong, None | Some(1)) => Ok(1),
+        (TlsOffer::Strong, Some(rungs)) => Err(anyhow!(
+            "--tls strong and --rungs {rungs} contradict each other: what is offered from the second connection on is \
+             weak. Next step: leave one of them out"
+        )),
     }
 }
 

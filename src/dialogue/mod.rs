@@ -108,6 +108,9 @@ pub struct Findings {
     pub greeting: Option<Box<str>>,
     /// Reply code of the complete greeting, where the protocol has numbers.
     pub greeting_code: Option<u16>,
+    /// What the server calls itself: the domain of SMTP's reply to EHLO (RFC 5321, section 4.1.1.1), `from` of XMPP's
+    /// stream header (RFC 6120, section 4.7.1). Inside TLS it may say another name: the last one counts.
+    pub own_name: Option<Box<str>>,
     /// The server refused service: a greeting that says no (SMTP 4yz and 5yz, IMAP BYE, POP3 -ERR), or a shutdown
     /// nobody asked for (SMTP 421, IMAP BYE, IRC ERROR, XMPP stream error).
     pub refused: bool,

@@ -150,6 +150,8 @@ impl Smtp {
             let capabilities = self.talk.capabilities();
             capabilities.list.clear();
             capabilities.auth.clear();
+            let (domain, _) = word(line.bytes().get(4..).unwrap_or_default().trim_ascii());
+            self.talk.findings.own_name = (!domain.is_empty()).then(|| text(domain).into());
             return;
         }
         let item = line.bytes().get(4..).unwrap_or_default().trim_ascii();

@@ -203,6 +203,10 @@ impl Xmpp {
         }
         self.seen = Vec::new();
         self.headed = true;
+        let from = root.attributes.iter().find(|(name, _)| name == "from");
+        if let Some((_, name)) = from.filter(|(_, name)| !name.is_empty()) {
+            self.findings.own_name = Some(text(name.as_bytes()).into());
+        }
         self.versioned = root.attributes.iter().any(|(name, _)| name == "version");
         if self.findings.greeting.is_none() {
             let lines: Vec<String> =

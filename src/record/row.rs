@@ -64,7 +64,7 @@ table! {
         /// How the conversation ended. All was seen: `complete`, or `no_starttls` (not advertised). The server said
         /// no: `starttls_refused` (asked for because advertised, or because the server does not let itself be asked),
         /// `service_refused`, `host_unknown` (XMPP: not the host it was addressed as). It failed: `tls_failed`,
-        /// `not_tls` (garbage in place of the TLS handshake, after STARTTLS or where TLS comes first),
+        /// `tls_too_large` (a message of the handshake is longer than is taken), `not_tls` (garbage in place of the TLS handshake, after STARTTLS or where TLS comes first),
         /// `protocol_error` (another protocol), `reset` by the server, `closed` by it too early. It took too long: `timeout_greeting`, `timeout_reply`
         /// (to a command), `timeout_tls`, `timeout_total` (all together); `silent_after_synack` if nothing at all
         /// came after the SYN-ACK; `tarpit` if bytes had come at least twice in the stage whose deadline passed,
@@ -96,6 +96,9 @@ table! {
         banner: Option<String>,
         /// Reply code of the greeting, where the protocol has numbers.
         banner_code: Option<u16>,
+        /// What the server calls itself: the domain of SMTP's reply to EHLO, `from` of XMPP's stream header; the last one,
+        /// if it says another inside TLS. To be held against `name`, where the list of targets gave one.
+        own_name: Option<String>,
         /// Server software as the banner (or POP3's and ManageSieve's `IMPLEMENTATION`) names it, by the table in
         /// `src/dialogue/software.rs`. Absent if none of its names stands there: nothing is guessed.
         software: Option<&'static str>,
@@ -163,14 +166,19 @@ table! {
         tls_retried: Option<bool>,
         /// Application protocol agreed on by ALPN (RFC 7301).
         tls_alpn: Option<String>,
-        /// The server issued a session ticket while we listened. In TLS 1.3 it comes after the handshake.
+        /// The server issued a session ticket. In TLS 1.3 it comes after the handshake: absent if none came while we
+        /// listened, which is no time at all where nothing is said inside (`https`).
         tls_ticket: Option<bool>,
-        /// Lifetime of the first ticket, in seconds, as the server hints or says.
+        /// Lifetime that the server hints for the ticket, in seconds. Absent in TLS 1.3, where it comes encrypted.
         tls_ticket_lifetime: Option<u32>,
         /// Description of the first alert received (RFC 8446, section 6); `close_notify` is not among them.
         tls_alert: Option<String>,
-        /// Description of the fatal alert that we sent.
+        /// Description of the fatal alert that we sent, if it went out in the clear.
         tls_alert_sent: Option<String>,
+        /// What kind of failure ended the handshake or the session inside: `alert` (received), `malformed`, `too_large`,
+        /// `unexpected` (a message at the wrong time), `incompatible` (a choice that was not offered or cannot be spoken), `misbehaved` (another
+        /// break of the protocol), `decrypt`, `internal` (ours). The words are in `error`.
+        tls_error: Option<&'static str>,
         /// The server asked for a certificate of ours. We have none.
         tls_client_certificate: Option<bool>,
         /// The server stapled an OCSP response.

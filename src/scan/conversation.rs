@@ -3,7 +3,7 @@
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::row::Handshake;
-use crate::session::{Cause, Context, Deadline, Outcome, Session, Stage};
+use crate::session::{Cause, Context, Deadline, Outcome, Rung, Session, Stage};
 use crate::targets::ports::Protocol;
 use crate::tcp::connection::{Connection, Ending};
 use crate::wire::{Segment, Tuple, flags};
@@ -42,7 +42,7 @@ impl Default for Limits {
             tls: Duration::from_secs(30),
             goodbye: Duration::from_secs(3),
             total: Duration::from_secs(90),
-            bytes_in: 256 * 1024,
+            bytes_in: 384 * 1024,
             segments_in: 4_096,
         }
     }
@@ -97,12 +97,12 @@ impl Conversation {
         protocol: Protocol,
         now: Instant,
         syn_ack: &Segment<'_>,
-        answered: Instant,
+        (rung, answered): (Rung, Instant),
     ) -> Self {
         let tuple = syn_ack.tuple();
         let mut tcp = Connection::open(syn_ack);
         let mut out = Vec::new();
-        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), now, &mut out);
+        let session = Session::open(context, protocol, (tuple.remote, tuple.remote_port), rung, now, &mut out);
         tcp.send(&out);
         let stage = (session.stage(), session.deadline());
         let mut conversation = Self {
@@ -254,7 +254,16 @@ impl Conversation {
 
     fn finish(&mut self, cause: Cause) {
         self.cause.get_or_insert(cause);
-        self.tcp.close();
+        // A further connection has the same ports: none of this one may be left where it goes to.
+        match self.next_rung() {
+            Some(_) => self.tcp.abort(),
+            None => self.tcp.close(),
+        }
+    }
+
+    /// What the server is to be offered on a further connection, once this one is over.
+    pub(super) fn next_rung(&self) -> Option<Rung> {
+        self.session.next_rung(self.cause?)
     }
 
     fn give_up(&mut self, cause: Cause) {
@@ -297,6 +306,7 @@ impl Conversation {
             retransmits: traffic.retransmits,
             banner: findings.greeting.map(String::from),
             banner_code: findings.greeting_code,
+            own_name: findings.own_name.map(String::from),
             software: software.as_ref().map(|software| software.name),
             software_version: software.and_then(|software| software.version),
             refusal: findings.refusal.map(String::from),
@@ -316,32 +326,33 @@ impl Conversation {
             capabilities_after: findings.after.list.into(),
             auth_after: findings.after.auth.into(),
             truncated: findings.truncated,
-            tls_offered: None,
+            tls_offered: tls.offered,
             tls_version: tls.version,
             tls_cipher: tls.cipher,
-            tls_cipher_class: None,
+            tls_cipher_class: tls.cipher_class,
             tls_group: tls.group,
-            tls_dh_bits: None,
+            tls_dh_bits: tls.dh_bits,
             tls_signature: tls.signature,
-            tls_compression: None,
-            tls_extensions: Vec::new(),
-            tls_retried: None,
+            tls_compression: tls.compression,
+            tls_extensions: tls.extensions.into_iter().map(u32::from).collect(),
+            tls_retried: tls.retried,
             tls_alpn: tls.alpn,
-            tls_ticket: None,
-            tls_ticket_lifetime: None,
+            tls_ticket: tls.ticket,
+            tls_ticket_lifetime: tls.ticket_lifetime,
             tls_alert: tls.alert,
-            tls_alert_sent: None,
-            tls_client_certificate: None,
+            tls_alert_sent: tls.alert_sent,
+            tls_error: tls.error.map(|failure| failure.kind.name()),
+            tls_client_certificate: tls.client_certificate,
             tls_ocsp: tls.ocsp,
-            tls_ocsp_status: None,
-            tls_ocsp_this_update: None,
-            tls_ocsp_next_update: None,
-            tls_scts: None,
-            tls_flight_bytes: None,
-            tls_engine: None,
+            tls_ocsp_status: tls.ocsp_says.map(|ocsp| ocsp.status),
+            tls_ocsp_this_update: tls.ocsp_says.and_then(|ocsp| ocsp.this_update),
+            tls_ocsp_next_update: tls.ocsp_says.and_then(|ocsp| ocsp.next_update),
+            tls_scts: tls.scts,
+            tls_flight_bytes: tls.flight_bytes,
+            tls_engine: tls.engine,
             chain_id: None,
             leaf_sha256: None,
-            rung: "modern",
+            rung: self.session.rung().name(),
         };
         (outcome, row, tls.chain)
     }

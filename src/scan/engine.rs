@@ -10,14 +10,14 @@ use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
 use super::sweep::{Step, Sweep};
-use super::turns::{Claims, Turn, Turns};
+use super::turns::{Claims, Turn, Turns, Waiting};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
 use crate::record::answer::Kind;
 use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
-use crate::session::Context;
+use crate::session::{Context, Rung};
 use crate::targets::cidr::AddressSet;
 use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
@@ -198,7 +198,8 @@ impl Engine {
         }
         self.due = due;
         while self.table.room() > 0 {
-            let Some(turn) = self.turns.due(now, &mut self.ledger.turns_lost) else { break };
+            let ledger = &mut self.ledger;
+            let Some(turn) = self.turns.due(now, |waiting| lose(ledger, waiting)) else { break };
             self.take_turn(now, turn);
         }
         self.govern(now);
@@ -277,9 +278,7 @@ impl Engine {
         self.phase = Phase::Interrupted;
         self.asks.clear();
         for waiting in self.turns.give_up(|_| true) {
-            self.ledger.turns_lost += 1;
-            let segment = waiting.segment();
-            self.reset(segment.tuple(), segment.ack);
+            self.forgo(&waiting);
         }
         let mut last = None;
         while let Some(id) = self.table.next_id(last) {
@@ -296,9 +295,7 @@ impl Engine {
     pub fn block(&mut self, list: Arc<AddressSet>) {
         self.asks.retain(|tuple| !list.contains(tuple.remote));
         for waiting in self.turns.give_up(|address| list.contains(address)) {
-            self.ledger.turns_lost += 1;
-            let segment = waiting.segment();
-            self.reset(segment.tuple(), segment.ack);
+            self.forgo(&waiting);
         }
         let mut last = None;
         while let Some(id) = self.table.next_id(last) {
@@ -508,9 +505,18 @@ impl Engine {
         }
     }
 
+    /// Gives up what waits.
+    fn forgo(&mut self, waiting: &Waiting) {
+        lose(&mut self.ledger, waiting);
+        if waiting.answered() {
+            let segment = waiting.segment();
+            self.reset(segment.tuple(), segment.ack);
+        }
+    }
+
     /// The caller has seen that there is room.
-    fn open_connection(&mut self, now: Instant, protocol: Protocol, syn_ack: &Segment<'_>, answered: Instant) {
-        let conversation = Conversation::open(&self.context, protocol, now, syn_ack, answered);
+    fn open_connection(&mut self, now: Instant, protocol: Protocol, syn_ack: &Segment<'_>, of: (Rung, Instant)) {
+        let conversation = Conversation::open(&self.context, protocol, now, syn_ack, of);
         if let Ok(id) = self.table.insert(&syn_ack.tuple(), conversation) {
             self.ledger.opened += 1;
             self.touched(id);
@@ -522,7 +528,7 @@ impl Engine {
             Turn::Open(waiting) => {
                 let segment = waiting.segment();
                 if let Some(protocol) = self.protocol(segment.source_port) {
-                    self.open_connection(now, protocol, &segment, waiting.since);
+                    self.open_connection(now, protocol, &segment, (waiting.rung, waiting.since));
                 }
             }
             Turn::Ask(tuple) => self.asks.push_back(tuple),
@@ -592,10 +598,16 @@ impl Engine {
             // Of its protocol there is only one copy: that of the scan's services.
             if let (Some(conversation), Some(protocol)) = (self.table.remove(id), self.protocol(remote_port)) {
                 let name = self.config.space.name(address, remote_port).map(str::to_owned);
+                let (tuple, next_rung) = (conversation.tuple, conversation.next_rung());
                 let (outcome, row, chain) = conversation.into_row(protocol, name, self.config.clock, now);
                 self.ledger.ended += 1;
                 self.outcomes.count(outcome);
                 self.facts.push(Fact::Handshake(Box::new(row), chain));
+                if let Some(rung) = next_rung {
+                    self.ledger.retried += 1;
+                    self.turns.again(now, tuple, rung);
+                    return;
+                }
                 let turn = self.turns.next(now, address);
                 self.take_turn(now, turn);
             }
@@ -690,6 +702,14 @@ impl Engine {
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
         Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
+    }
+}
+
+/// Counts what waited in vain.
+fn lose(ledger: &mut Ledger, waiting: &Waiting) {
+    match waiting.rung {
+        Rung::Modern => ledger.turns_lost += 1,
+        Rung::Legacy | Rung::Ssl3 => ledger.retries_lost += 1,
     }
 }
 

@@ -54,12 +54,17 @@ counters! {
         waited,
         /// Valid SYN-ACKs from addresses blocked since their probe: reset, and otherwise left alone.
         blocked_answers,
-        /// SYNs repeated because the half-open connection was given up by its host while it waited. Not in
-        /// `probes`.
+        /// SYNs repeated, for a connection on the next rung or because the half-open connection was given up by its host
+        /// while it waited. Not in `probes`.
         asked_again,
         /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
         /// the address was blocked.
         turns_lost,
+        /// Further connections that became due, on the next rung: the server answered no ClientHello.
+        retried,
+        /// Of those, the ones that came to nothing: the server did not answer another SYN, the run was interrupted, or
+        /// the address was blocked.
+        retries_lost,
         /// Resets not sent because too many waited for the link already.
         resets_unsent,
         /// Connections opened.
@@ -98,9 +103,9 @@ impl Ledger {
                     + self.blocked_answers,
             ),
             (
-                "answers = not_opened + opened + turns_lost + waiting",
-                self.answers,
-                self.not_opened + self.opened + self.turns_lost + waiting,
+                "answers + retried = not_opened + opened + turns_lost + retries_lost + waiting",
+                self.answers + self.retried,
+                self.not_opened + self.opened + self.turns_lost + self.retries_lost + waiting,
             ),
             ("opened = ended + open", self.opened, self.ended + open),
         ]

@@ -10,9 +10,13 @@
 //! answer comes to the same lane. (A SYN from another port would come to any lane, and a RST before it could
 //! overtake it.)
 //!
+//! A server that answered no ClientHello gets a further connection, with another one. It waits at the head of its address's
+//! queue, and is opened by the same SYN too.
+//!
 //! Bounded: answers that wait, times that a host is asked.
 
 use crate::base::{Duration, Instant};
+use crate::session::Rung;
 use crate::wire::{Segment, Tuple, flags};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,6 +28,9 @@ const FIRST_REPETITION: Duration = Duration::from_secs(1);
 const FLIGHT: Duration = Duration::from_millis(250);
 /// How long after the next repetition was due a host is taken to have given up.
 const DECISION: Duration = Duration::from_secs(1);
+/// How long a further connection waits after the one before it, so that nothing of that is under way any more: a
+/// straggler is answered by a reset, which would hit the new connection.
+const REST: Duration = Duration::from_secs(3);
 /// How long the answer to a repeated SYN is awaited.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often a SYN is repeated before the target is given up.
@@ -83,9 +90,10 @@ pub(super) struct Waiting {
     options: Box<[u8]>,
     /// When it came first: the wait is counted from here.
     pub(super) since: Instant,
-    /// First and last SYN-ACK of this half-open connection.
-    first: Instant,
-    last: Instant,
+    /// What is offered.
+    pub(super) rung: Rung,
+    /// First and last SYN-ACK of this half-open connection. None before a further connection's SYN is answered.
+    heard: Option<(Instant, Instant)>,
 }
 
 impl Waiting {
@@ -98,9 +106,19 @@ impl Waiting {
             ttl: syn_ack.ttl,
             options: syn_ack.options.into(),
             since: now,
-            first: now,
-            last: now,
+            rung: Rung::Modern,
+            heard: Some((now, now)),
         }
+    }
+
+    /// A further connection, for which a SYN has to go first.
+    fn again(now: Instant, tuple: Tuple, rung: Rung) -> Self {
+        Self { tuple, seq: 0, ack: 0, window: 0, ttl: 0, options: Box::default(), since: now, rung, heard: None }
+    }
+
+    /// There is a half-open connection, as far as we know.
+    pub(super) const fn answered(&self) -> bool {
+        self.heard.is_some()
     }
 
     /// The SYN-ACK, without the data it may have carried: unacknowledged, its sender repeats them.
@@ -122,18 +140,19 @@ impl Waiting {
     }
 
     fn repeated(&mut self, now: Instant, syn_ack: &Segment<'_>) {
-        let first = if self.seq == syn_ack.seq { self.first } else { now };
-        let since = self.since;
-        *self = Self { since, first, ..Self::new(now, syn_ack) };
+        let first = self.heard.filter(|_| self.seq == syn_ack.seq).map_or(now, |(first, _)| first);
+        let (since, rung) = (self.since, self.rung);
+        *self = Self { since, rung, heard: Some((first, now)), ..Self::new(now, syn_ack) };
     }
 
     /// What is to be expected of its host. One that gives up does so when the next repetition would be due: our
     /// acknowledgement, or its answer to a repeated SYN, would then cross the end of the half-open connection, and
     /// be met by a reset.
     fn half_open(&self, now: Instant) -> HalfOpen {
-        let interval = (self.last - self.first) + FIRST_REPETITION;
-        let decided = self.last + interval + DECISION;
-        if now <= self.last + (interval - FLIGHT.max(interval / 8)) {
+        let Some((first, last)) = self.heard else { return HalfOpen::Overdue };
+        let interval = (last - first) + FIRST_REPETITION;
+        let decided = last + interval + DECISION;
+        if now <= last + (interval - FLIGHT.max(interval / 8)) {
             HalfOpen::Alive
         } else if now < decided {
             HalfOpen::AtItsEnd { until: decided }
@@ -164,6 +183,13 @@ enum State {
     /// The answer to the `times`-th repetition of the SYN, until `until` (far off until it is sent); with none sent
     /// yet, the SYN-ACK that its host may repeat by itself.
     Answer { times: u8, until: Instant },
+}
+
+impl State {
+    /// A SYN was sent.
+    fn asked(self) -> bool {
+        matches!(self, Self::Answer { times, until } if times > 1 || times == 1 && until < Instant::FAR_FUTURE)
+    }
 }
 
 #[derive(Debug)]
@@ -280,7 +306,21 @@ impl Turns {
     /// Whether an answer on `tuple` waits.
     pub(super) fn waits(&self, tuple: &Tuple) -> bool {
         let queue = self.queues.get(&tuple.remote);
-        queue.is_some_and(|queue| queue.waiting.iter().any(|waiting| waiting.tuple == *tuple))
+        let answered = |waiting: &Waiting| waiting.tuple == *tuple && waiting.answered();
+        queue.is_some_and(|queue| queue.waiting.iter().any(answered))
+    }
+
+    /// A further connection is due to the target of `tuple`, whose connection is over: it is next at its address.
+    pub(super) fn again(&mut self, now: Instant, tuple: Tuple, rung: Rung) {
+        // However many wait already: it leaves an entry of the connection table for this one.
+        self.waiting += 1;
+        let waiting = Waiting::again(now, tuple, rung);
+        let queue = self.queues.entry(tuple.remote);
+        queue
+            .or_insert_with(|| Queue { state: State::Connection, waiting: VecDeque::new() })
+            .waiting
+            .push_front(waiting);
+        self.look_at(tuple.remote, now + REST, 0);
     }
 
     /// Takes a SYN-ACK of a target that answered before. `room`: whether a connection could be opened now.
@@ -290,6 +330,10 @@ impl Turns {
         let Some(place) = queue.waiting.iter().position(|waiting| waiting.tuple == tuple) else {
             return Repetition::Unknown;
         };
+        // Of a further connection nothing can have come before its SYN went: this is a straggler.
+        if !queue.waiting[place].answered() && !queue.state.asked() {
+            return Repetition::Unknown;
+        }
         queue.waiting[place].repeated(now, syn_ack);
         if place > 0 || !room || !matches!(queue.state, State::Answer { .. }) {
             return Repetition::Waits;
@@ -315,8 +359,8 @@ impl Turns {
     }
 
     /// A further address whose time has come, and what it leads to; ends those who were asked in vain and
-    /// counts them in `lost`. Call it until `None`, and only while there is room for a connection.
-    pub(super) fn due(&mut self, now: Instant, lost: &mut u64) -> Option<Turn> {
+    /// hands them to `lost`. Call it until `None`, and only while there is room for a connection.
+    pub(super) fn due(&mut self, now: Instant, mut lost: impl FnMut(&Waiting)) -> Option<Turn> {
         while let Some((at, address)) = self.others.front().copied().filter(|(at, _)| *at <= now) {
             self.others.pop_front();
             if self.queues.get(&address).is_none_or(|queue| queue.state != State::AnyLane) {
@@ -336,7 +380,9 @@ impl Turns {
                 HalfOpen::AtItsEnd { until } => self.look_at(address, until, times),
                 HalfOpen::Overdue if times < ASK_MAX => return Some(self.ask(address, times + 1)),
                 HalfOpen::Overdue => {
-                    *lost += u64::from(self.pop(address).is_some());
+                    if let Some(first) = self.pop(address) {
+                        lost(&first);
+                    }
                     return Some(self.next(now, address));
                 }
                 HalfOpen::Alive => return Some(self.next(now, address)),
@@ -420,8 +466,8 @@ mod tests {
             ttl: 64,
             options: Box::default(),
             since: at(first),
-            first: at(first),
-            last: at(last),
+            rung: Rung::Modern,
+            heard: Some((at(first), at(last))),
         };
         // A SYN-ACK sent at 0, 1, 3, 7, 15 and 31 s; its host gives up at 63 s (Linux's default).
         let half_open = waiting(0, 31_000);

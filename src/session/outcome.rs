@@ -115,6 +115,8 @@ outcomes! {
     StarttlsRefused = "starttls_refused",
     /// The TLS handshake failed, or the session broke inside TLS.
     TlsFailed = "tls_failed",
+    /// A message of the TLS handshake is longer than is taken. Its certificates may have been seen all the same.
+    TlsTooLarge = "tls_too_large",
     /// What came in place of the TLS handshake is not TLS: after the server agreed to STARTTLS, or on a port where
     /// TLS comes first.
     NotTls = "not_tls",

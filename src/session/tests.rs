@@ -10,7 +10,10 @@ const CERTIFICATE: &[u8] = include_bytes!("../../tests/data/p256.der");
 const KEY: &[u8] = include_bytes!("../../tests/data/p256.key.der");
 
 fn context() -> Context {
-    Context::new(tls::Client::new().expect("a client"), Identity { ehlo: "[198.18.0.1]".into(), contact: None })
+    Context::new(
+        tls::Client::new(tls::Offer::Wide).expect("a client"),
+        Identity { ehlo: "[198.18.0.1]".into(), contact: None },
+    )
 }
 
 fn tls_server() -> ServerConnection {
@@ -78,7 +81,7 @@ impl Server {
 fn converse(protocol: Protocol, greeting: &str, server: &mut Server, piece: usize) -> Session {
     let context = context();
     let mut to_server = Vec::new();
-    let mut session = Session::open(&context, protocol, (1, 25), Instant::ZERO, &mut to_server);
+    let mut session = Session::open(&context, protocol, (1, 25), Rung::Modern, Instant::ZERO, &mut to_server);
     let mut to_client = greeting.as_bytes().to_vec();
     for round in 1..200 {
         let now = Instant::from_nanos(round);
@@ -169,7 +172,7 @@ fn each_way_to_fail_has_its_outcome() {
 fn garbage_after_the_go_ahead_is_told_from_a_failed_handshake() {
     let context = context();
     let mut out = Vec::new();
-    let mut session = Session::open(&context, Protocol::Smtp, (1, 25), Instant::ZERO, &mut out);
+    let mut session = Session::open(&context, Protocol::Smtp, (1, 25), Rung::Modern, Instant::ZERO, &mut out);
     for reply in ["220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\ninjected", "500 what is this?\r\n"] {
         session.receive(&context, Instant::ZERO, reply.as_bytes(), &mut out);
     }
@@ -183,7 +186,7 @@ fn garbage_after_the_go_ahead_is_told_from_a_failed_handshake() {
 #[test]
 fn a_reset_during_the_handshake_is_a_failed_handshake() {
     let context = context();
-    let session = Session::open(&context, Protocol::Https, (1, 25), Instant::ZERO, &mut Vec::new());
+    let session = Session::open(&context, Protocol::Https, (1, 25), Rung::Modern, Instant::ZERO, &mut Vec::new());
     let (outcome, words) = session.outcome(Cause::Reset);
     assert_eq!((outcome, words.as_deref()), (Outcome::TlsFailed, Some("the server reset the connection")));
     // A server that takes its time has not failed: that is told apart.
@@ -196,7 +199,7 @@ fn a_reset_during_the_handshake_is_a_failed_handshake() {
 fn each_stage_has_its_clock() {
     let context = context();
     let mut out = Vec::new();
-    let mut session = Session::open(&context, Protocol::Smtp, (1, 25), Instant::ZERO, &mut out);
+    let mut session = Session::open(&context, Protocol::Smtp, (1, 25), Rung::Modern, Instant::ZERO, &mut out);
     assert_eq!(session.deadline(), Deadline::Greeting);
     for (reply, clock) in [("220 m", Deadline::Greeting), ("x\r\n", Deadline::Reply), ("250-mx\r\n", Deadline::Reply)] {
         session.receive(&context, Instant::ZERO, reply.as_bytes(), &mut out);
@@ -206,7 +209,7 @@ fn each_stage_has_its_clock() {
     assert_eq!((session.stage(), session.deadline()), (Stage::Starttls, Deadline::Reply));
     session.receive(&context, Instant::ZERO, b"220 go\r\n", &mut out);
     assert_eq!(session.deadline(), Deadline::Tls);
-    let session = Session::open(&context, Protocol::Imaps, (1, 25), Instant::ZERO, &mut out);
+    let session = Session::open(&context, Protocol::Imaps, (1, 25), Rung::Modern, Instant::ZERO, &mut out);
     assert_eq!(session.deadline(), Deadline::Tls);
 }
 
@@ -237,7 +240,7 @@ fn the_name_of_the_target_is_sent_as_sni() {
     let context = context().with_names(Arc::clone(space.names()));
     let sni = |port| {
         let mut hello = Vec::new();
-        Session::open(&context, Protocol::Imaps, (1, port), Instant::ZERO, &mut hello);
+        Session::open(&context, Protocol::Imaps, (1, port), Rung::Modern, Instant::ZERO, &mut hello);
         hello.windows(10).any(|bytes| bytes == b"mx.example")
     };
     assert!(sni(993) && !sni(25));

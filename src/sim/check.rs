@@ -6,7 +6,7 @@
 //! keeps its bound; no segment exceeds the peer's MSS or window or acknowledges what never arrived; the ledger
 //! adds up. At the end: every target was probed; frames are conserved on each link, in the verdict and in the
 //! ledger; connections to one address follow each other; each valid answer that reached the engine has its row in `hosts`; each connection has its row in
-//! `handshakes`, is closed on the wire (FIN both ways, or RST) and lasted no longer than the limits allow; the
+//! `handshakes`, those to one target one a rung and in order, is closed on the wire (FIN both ways, or RST) and lasted no longer than the limits allow; the
 //! world came to rest in time.
 //!
 //! **The fault level below which an honest server must be understood exactly:** the links harmed (lost,
@@ -31,6 +31,7 @@ use crate::record::row::Handshake;
 use crate::scan::engine::{Config, Engine};
 use crate::targets::cidr::AddressSet;
 use crate::targets::ports::{Family, Security};
+use crate::tls::Rung;
 use crate::wire::{Segment, flags, parse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -196,8 +197,8 @@ impl Checker {
         let each = self.each();
         let count = self.probes.entry(target).or_default();
         *count += 1;
-        // Who answered and had to wait for his turn may be asked again, three times.
-        if *count > each + 3 {
+        // Who answered and had to wait for his turn may be asked again, three times, and so may he for each further rung.
+        if *count > each + 3 * Rung::ALL.len() as u64 {
             let count = *count;
             self.violation(now, format!("{name} was probed {count} times"));
         }
@@ -254,7 +255,9 @@ impl Checker {
         let edge = segment.ack.wrapping_add(u32::from(segment.window));
         if reason == Reason::UpSynAck && !flow.talking {
             let mss = usize::from(segment.mss().unwrap_or(536));
-            *flow = Flow { answered: flow.answered.or(Some(now)), mss, edge, highest: end, ..*flow };
+            let answered = flow.answered.or(Some(now));
+            // A further connection has the same ports, and an end of its own.
+            *flow = Flow { answered, mss, edge, highest: end, fin_out: false, fin_in: false, reset: false, ..*flow };
         }
         if flow.edge.wrapping_sub(edge) > 1 << 31 {
             flow.edge = edge;
@@ -374,15 +377,20 @@ impl Checker {
         for ((address, port, _), flow) in self.flows.iter().filter(|(key, _)| self.counts(key)) {
             let name = format!("{}:{port}", Ipv4Addr::from(*address));
             let host = self.hosts.contains_key(&(*address, *port));
-            let rows = self.handshakes.get(&(*address, *port)).map_or(0, Vec::len);
+            let rungs = self.handshakes.get(&(*address, *port)).into_iter().flatten().map(|(row, _)| row.rung);
+            let rungs: Vec<&str> = rungs.collect();
+            let rows = rungs.len();
             let lenient = lenient || self.stopped || self.excused.contains(*address);
             if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
-            if rows > usize::from(host) {
-                found.push(format!("{name} has {rows} rows in handshakes, and in hosts: {host}"));
+            if rows > 0 && !host || !Rung::ALL.map(Rung::name).starts_with(&rungs) {
+                found.push(format!("{name} has the rows {rungs:?} in handshakes, and in hosts: {host}"));
             }
-            let honest = hosts.get(address).and_then(Option::as_ref).is_some_and(|host| host.truth(*port).is_some());
+            let honest = hosts
+                .get(address)
+                .and_then(Option::as_ref)
+                .is_some_and(|host| host.truth(*port, Rung::Modern).is_some());
             let lost = flow.harmed > 0 || self.stopped || self.excused.contains(*address);
             if host && rows == 0 && honest && !lost {
                 found.push(format!("{name} answered and its turn never came"));
@@ -427,10 +435,19 @@ impl Checker {
             let waited = flow.answered.is_some_and(|answered| opened - answered > PATIENCE);
             let harmed = flow.harmed > 0 || waited;
             for (row, chain) in self.handshakes.get(&(*address, *port)).into_iter().flatten() {
-                let wrong = match (service.map(|service| service.behaviour), host.and_then(|host| host.truth(*port))) {
+                let rung = Rung::ALL.into_iter().find(|rung| rung.name() == row.rung).unwrap_or_default();
+                let truth = host.and_then(|host| host.truth(*port, rung));
+                let wrong = match (service.map(|service| service.behaviour), truth) {
+                    (Some(Behaviour::Honest { .. }), Some(_)) if rung == Rung::Ssl3 => {
+                        let fits = harmed && is_one_of(row.outcome, EXCUSED);
+                        (!fits).then(|| format!("an honest server was offered SSL 3.0: {}", row.outcome))
+                    }
                     (Some(Behaviour::Honest { contradicts, .. }), Some(mut truth)) => {
                         if contradicts && (flow.harmed > 0 || swarm.down.reorder > 0.0) {
                             truth.banner = None;
+                        }
+                        if rung == Rung::Legacy && truth.tls.is_none() {
+                            found.push(format!("{name} was offered less, without a reason"));
                         }
                         let closed = service.map_or(Duration::ZERO, |service| service.settings.closed_window);
                         let harm_max = if closed > Duration::ZERO { HARM_MAX_CLOSED } else { HARM_MAX };
@@ -458,7 +475,11 @@ impl Checker {
                     _ => Some("a row of a host that does not exist".to_owned()),
                 };
                 if let Some(wrong) = wrong {
-                    found.push(format!("{name}: {wrong} ({} of its frames were harmed; {:?})", flow.harmed, row.error));
+                    let rung = row.rung;
+                    found.push(format!(
+                        "{name}, {rung}: {wrong} ({} of its frames were harmed; {:?})",
+                        flow.harmed, row.error
+                    ));
                 }
             }
         }

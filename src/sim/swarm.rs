@@ -1,7 +1,7 @@
 //! What a seed stands for. Each seed turns every fault and habit on or off and weighs the rest anew (swarm
 //! testing): a world in which everything goes wrong at once would hide what one fault alone brings to light.
 
-use super::host::script::Manner;
+use super::host::script::{Manner, Tls};
 use super::host::tcp::{Cuts, Settings};
 use super::host::{Behaviour, Host, Hostile, Service};
 use super::link::Faults;
@@ -199,7 +199,7 @@ impl Swarm {
         let behaviour = if honest {
             Behaviour::Honest {
                 manner: random.pick(&self.mix.manners),
-                newest_tls: random.chance(0.7),
+                tls: random.pick(&[Tls::V13, Tls::V13, Tls::V12, Tls::Strict12]),
                 contradicts: random.chance(self.mix.habits[10]) && protocol.security() == Security::Upgrade,
             }
         } else {

@@ -84,7 +84,8 @@ impl World {
         let checker = Checker::new(&swarm, &config);
         let verdict = contract::Config::new(config.key, SOURCE, ports.first, ports.last);
         let identity = Identity { ehlo: format!("[{}]", Ipv4Addr::from(SOURCE)), contact: None };
-        let context = Context::new(tls::Client::new()?, identity).with_names(Arc::clone(config.space.names()));
+        let context =
+            Context::new(tls::Client::new(tls::Offer::Wide)?, identity).with_names(Arc::clone(config.space.names()));
         let (up, down) = swarm.chances();
         let mut world = Self {
             now: Instant::ZERO,

@@ -1,5 +1,5 @@
 //! A list of single targets, as `-I` takes it: addresses as zmap's `-I`, `address:port`, what zmap and `-d` print
-//! (`address,port`), and zgrab2's lines `IP, DOMAIN, TAG, PORT`.
+//! (`address,port`), zgrab2's lines `IP, DOMAIN, TAG, PORT`, and masscan's `open tcp PORT IP TIME` (`-oL`).
 //!
 //! A line without a port stands for its address on all ports of the scan, a line with one for that target alone. A
 //! prefix stands for all its addresses, a line without an address for those that its name resolves to. Tags are
@@ -182,6 +182,15 @@ fn take_apart(line: &str) -> Result<Option<Line<'_>>, InputError> {
     if text.is_empty() {
         return Ok(None);
     }
+    // masscan's banners repeat targets that it has said to be open before.
+    let mut words = text.split_ascii_whitespace();
+    match [(); 4].map(|()| words.next()) {
+        [Some("open"), Some("tcp"), Some(port), Some(host)] => {
+            return Ok(Some(Line { host, port: number(port)?, name: None }));
+        }
+        [Some("banner"), Some("tcp"), Some(_), Some(_)] => return Ok(None),
+        _ => {}
+    }
     let mut fields = [""; 4];
     let mut count = 0;
     for field in text.split(',') {
@@ -207,11 +216,13 @@ fn take_apart(line: &str) -> Result<Option<Line<'_>>, InputError> {
     if !name.is_empty() && !is_host_name(name) {
         return Err(InputError::NotAName(name.to_owned()));
     }
-    let port = match port {
-        "" => None,
-        port => Some(port.parse().ok().filter(|port| *port != 0).ok_or(InputError::NotAPort(port.to_owned()))?),
-    };
-    Ok(Some(Line { host, port, name: (!name.is_empty()).then_some(name) }))
+    Ok(Some(Line { host, port: number(port)?, name: (!name.is_empty()).then_some(name) }))
+}
+
+/// A port, or none.
+fn number(port: &str) -> Result<Option<u16>, InputError> {
+    let number = || port.parse().ok().filter(|port| *port != 0);
+    if port.is_empty() { Ok(None) } else { number().map(Some).ok_or_else(|| InputError::NotAPort(port.to_owned())) }
 }
 
 #[cfg(test)]
@@ -262,10 +273,13 @@ mod tests {
             (",mx.example,,143", "mx.example", Some(143), Some("mx.example")),
             ("mx.example", "mx.example", None, None),
             ("2001:db8::1", "2001:db8::1", None, None),
+            ("open tcp 25 8.8.8.8 1480000000", "8.8.8.8", Some(25), None),
         ] {
             assert_eq!(take_apart(line), Ok(Some(Line { host, port, name })), "{line}");
         }
         assert_eq!(take_apart(" # nothing"), Ok(None));
+        assert_eq!(take_apart("banner tcp 25 8.8.8.8 1480000000 smtp 220 mx.example"), Ok(None));
+        assert_eq!(take_apart("open tcp 0 8.8.8.8 1480000000"), Err(InputError::NotAPort("0".into())));
         assert_eq!(take_apart("8.8.8.8:0"), Err(InputError::NotAPort("0".into())));
         assert_eq!(take_apart("8.8.8.8,,,70000"), Err(InputError::NotAPort("70000".into())));
         assert_eq!(take_apart("8.8.8.8,b\u{fc}cher.example"), Err(InputError::NotAName("b\u{fc}cher.example".into())));

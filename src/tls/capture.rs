@@ -1,45 +1,26 @@
-//! A verifier that accepts everything and writes down what it was shown.
+//! What rustls tells while it works: a verifier that accepts everything, a log of the one secret that the tap needs, and
+//! a session store that keeps no session.
 //!
-//! rustls calls the verifier from inside `process_new_packets`, with no word on which connection it is for. A
+//! rustls calls these from inside `process_new_packets`, with no word on which connection it is for. A
 //! lane handles one connection at a time, so the session brackets that call with [`Capture::begin`] and
 //! [`Capture::take`].
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, KeyLog, NamedGroup, SignatureScheme};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What one connection's server showed.
+/// What one connection's handshake told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Captured {
-    pub(super) chain: Vec<Vec<u8>>,
-    /// There was a chain.
-    pub(super) seen: bool,
-    pub(super) ocsp: bool,
-    pub(super) signature: Option<SignatureScheme>,
+    /// Secret of the server's handshake traffic in TLS 1.3.
+    pub(super) secret: Option<Vec<u8>>,
+    /// A ticket of TLS 1.3 came.
+    pub(super) ticket: bool,
 }
 
-impl Captured {
-    pub(super) fn merge(&mut self, more: Self) {
-        if !self.seen {
-            self.seen = !more.chain.is_empty();
-            self.chain = more.chain;
-            self.ocsp = more.ocsp;
-        }
-        self.signature = self.signature.or(more.signature);
-    }
-
-    /// Gives up the chain if `kept` has it.
-    pub(super) fn release(&mut self, kept: Option<&[CertificateDer<'_>]>) {
-        let same =
-            |kept: &[CertificateDer<'_>]| kept.iter().map(AsRef::as_ref).eq(self.chain.iter().map(Vec::as_slice));
-        if kept.is_some_and(same) {
-            self.chain = Vec::new();
-        }
-    }
-}
-
-/// The verifier. Its lock is never contended: each lane has its own.
+/// The listener. Its lock is never contended: each lane has its own.
 #[derive(Debug, Default)]
 pub(super) struct Capture {
     current: Mutex<Captured>,
@@ -57,25 +38,52 @@ impl Capture {
     fn current(&self) -> MutexGuard<'_, Captured> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn signed(&self, signed: &DigitallySignedStruct) -> HandshakeSignatureValid {
-        self.current().signature = Some(signed.scheme);
-        HandshakeSignatureValid::assertion()
+impl KeyLog for Capture {
+    fn log(&self, _: &str, _: &[u8], secret: &[u8]) {
+        self.current().secret = Some(secret.to_vec());
+    }
+
+    fn will_log(&self, label: &str) -> bool {
+        label == "SERVER_HANDSHAKE_TRAFFIC_SECRET"
+    }
+}
+
+/// With a store, the ClientHello says that tickets are welcome; they are seen and forgotten.
+impl ClientSessionStore for Capture {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {
+        self.current().ticket = true;
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        None
     }
 }
 
 impl ServerCertVerifier for Capture {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let mut current = self.current();
-        current.chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-        current.ocsp = !ocsp_response.is_empty();
         Ok(ServerCertVerified::assertion())
     }
 
@@ -83,18 +91,18 @@ impl ServerCertVerifier for Capture {
         &self,
         _: &[u8],
         _: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.signed(signed))
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
         _: &[u8],
         _: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.signed(signed))
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     /// What we offer in signature_algorithms: everything a server may have, SHA-1 last.

@@ -11,7 +11,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 use starling::record::row::Handshake;
-use starling::sim::host::script::{CERTIFICATE, Manner, Script};
+use starling::sim::host::script::{CERTIFICATE, Manner, Script, Tls};
 use starling::sim::host::tcp::Cuts;
 use starling::sim::link::{Fates, Faults};
 use starling::targets::ports::Protocol;
@@ -69,7 +69,8 @@ fn script(address: u32) -> Script {
         .with_single_cert(chain, PrivateKeyDer::try_from(LEAF_KEY.to_vec()).unwrap())
         .unwrap();
     let name = format!("mx-{address:08x}.example");
-    Script::new(Protocol::Smtp, Manner::Secure, newest(address), name).with_tls(Arc::new(config))
+    Script::new(Protocol::Smtp, Manner::Secure, if newest(address) { Tls::V13 } else { Tls::V12 }, name)
+        .with_tls(Arc::new(config))
 }
 
 const EFFORT: &str = "SELECT sum(retransmits)::int AS retransmits, (max(duration_us) // 1000)::int AS longest_ms,
@@ -109,7 +110,7 @@ fn two_thousand_conversations_find_the_same_on_a_poor_link_as_on_a_clean_one() {
     servers.stop();
 
     assert_eq!(clean.findings.len(), COUNT, "{}", clean.said);
-    for ((address, _), row) in &clean.findings {
+    for ((address, ..), row) in &clean.findings {
         for (column, right) in truth(*address) {
             assert_eq!(row[column], right, "{column} of {}", Ipv4Addr::from(*address));
         }

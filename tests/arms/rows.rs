@@ -10,8 +10,8 @@ use std::path::Path;
 /// Columns that tell time or count what time decides; among these the bytes sent, because TLS is only closed
 /// towards a server that has not closed it yet.
 fn timing(column: &str) -> bool {
-    let named = ["time", "bytes_out", "segments_in", "segments_out", "retransmits"];
-    // Of answers also what the run's secret decides.
+    let named = ["time", "bytes_out", "segments_in", "segments_out", "retransmits", "tls_flight_bytes"];
+    // A signature has one length or another. Of answers also what the run's secret decides.
     named.contains(&column) || column.ends_with("_us") || column.ends_with("_ms") || column == "source_port"
 }
 
@@ -28,8 +28,18 @@ const RESET: &str = "the server reset the connection";
 /// How errors begin that quote as much of a line as had come by then.
 const QUOTING: &[&str] = &["not of the protocol: ", "not TLS: "];
 
-/// Rows by address and port.
-pub(crate) type Rows = BTreeMap<(u32, u16), Map<String, Value>>;
+/// Address, port and, of handshakes, rung.
+pub(crate) type Key = (u32, u16, String);
+
+/// Rows.
+pub(crate) type Rows = BTreeMap<Key, Map<String, Value>>;
+
+/// What a row is known by.
+pub(crate) fn key(row: &Map<String, Value>) -> Key {
+    let number = |name: &str| row[name].as_u64().unwrap();
+    let rung = row.get("rung").and_then(Value::as_str).unwrap_or_default();
+    (number("ip") as u32, number("port") as u16, rung.to_owned())
+}
 
 /// A row as DuckDB would show it.
 pub(crate) fn given<R: Row>(row: &R) -> Map<String, Value> {
@@ -68,8 +78,7 @@ pub(crate) fn measured<R: Row>(census: &Path) -> Rows {
     let mut found = Rows::new();
     for row in rows {
         let Value::Object(row) = row else { panic!("{row}") };
-        let number = |name: &str| row[name].as_u64().unwrap();
-        let twice = found.insert((number("ip") as u32, number("port") as u16), row.clone());
+        let twice = found.insert(key(&row), row.clone());
         assert_eq!(twice, None);
     }
     found
@@ -79,7 +88,7 @@ pub(crate) fn measured<R: Row>(census: &Path) -> Rows {
 pub(crate) fn differences(expected: &Rows, found: &Rows) -> Vec<String> {
     let mut lines = Vec::new();
     for key in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
-        let name = format!("{}:{}", Ipv4Addr::from(key.0), key.1);
+        let name = format!("{}:{} {}", Ipv4Addr::from(key.0), key.1, key.2);
         match (expected.get(key), found.get(key)) {
             (Some(expected), Some(found)) => {
                 let columns = expected.iter().filter(|(column, _)| !same(column, expected, found));

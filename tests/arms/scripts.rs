@@ -4,7 +4,8 @@
 use super::packets::{Packets, wait};
 use super::peers::Servers;
 use super::place::{FAR, Place, enter};
-use super::rows::{Rows, differences, given, measured};
+use super::rows::{Rows, differences, given, key, measured};
+use serde_json::{Map, Value};
 use starling::base::Instant;
 use starling::record::Fact;
 use starling::record::fold::Chains;
@@ -87,16 +88,20 @@ fn simulate(swarm: Swarm) -> (Rows, Rows) {
     for fact in world.take_facts() {
         match fact {
             Fact::Answer(answer) => panic!("not asked for: {answer:?}"),
-            Fact::Host(row) => answers.insert((row.ip, row.port), given(&row)),
+            Fact::Host(row) => insert(&mut answers, given(&row)),
             Fact::Handshake(mut row, certificates) => {
                 let new = chains.fold(row.time, &certificates);
                 (row.chain_id, row.leaf_sha256) = (new.chain_id, new.leaf_sha256);
-                handshakes.insert((row.ip, row.port), given(&*row))
+                insert(&mut handshakes, given(&*row));
             }
-            Fact::Checkpoint(_) => None,
-        };
+            Fact::Checkpoint(_) => {}
+        }
     }
     (answers, handshakes)
+}
+
+fn insert(rows: &mut Rows, row: Map<String, Value>) {
+    rows.insert(key(&row), row);
 }
 
 /// The hosts of the world by address: those played on kernel sockets, and those played frame by frame. The former are
@@ -210,7 +215,7 @@ fn the_same_hosts_give_the_same_rows_behind_a_real_link_as_in_the_simulator() {
     let mut differing = differences(&simulated, &handshakes);
     // A kernel's SYN-ACK is its own.
     for answers in [&mut simulated_answers, &mut answers] {
-        answers.retain(|(address, _), _| by_frames.contains(address));
+        answers.retain(|(address, ..), _| by_frames.contains(address));
     }
     differing.extend(differences(&simulated_answers, &answers));
     println!("{} handshakes, {} answers of hosts played frame by frame", handshakes.len(), answers.len());

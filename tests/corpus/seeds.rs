@@ -2,7 +2,7 @@
 
 use super::bodies::{frame, tls};
 use starling::tcp::cookie::cookie;
-use starling::tls::{Alpn, Client, Session};
+use starling::tls::{Alpn, Client, Offer, Rung, Session};
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::{Link, Tuple, flags};
 
@@ -271,9 +271,9 @@ fn streams() -> Vec<Seed> {
 /// What rustls' server says to a ClientHello, raw; and damaged live ones.
 fn flights() -> Vec<Seed> {
     let flight = |version| {
-        let client = Client::new().expect("a client");
+        let client = Client::new(Offer::Wide).expect("a client");
         let mut hello = Vec::new();
-        Session::start(&client, 1, None, Alpn::Web, &mut hello).expect("a session");
+        Session::start(&client, (Rung::Modern, 1), None, Alpn::Web, &mut hello).expect("a session");
         [&[1][..], &tls::answer(&mut tls::server(version), &hello)].concat()
     };
     [

@@ -90,6 +90,7 @@ fn postfix_with_starttls() {
         played,
         Played {
             findings: Findings {
+                own_name: Some("mx1.example.org".into()),
                 before: listed(&before, &[]),
                 upgrade: upgraded("220 2.0.0 Ready to start TLS"),
                 after: listed(&after, &["PLAIN", "LOGIN", "CRAM-MD5"]),
@@ -133,6 +134,7 @@ fn exim_with_a_long_greeting_that_cannot_do_tls() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("box.example.com".into()),
             before: listed(&["SIZE 52428800", "8BITMIME", "PIPELINING", "PIPECONNECT", "STARTTLS", "HELP"], &[]),
             upgrade: Upgrade { accepted: Some(false), ..upgraded("454 TLS currently unavailable") },
             ..greeted("220-box.example.com ESMTP Exim 4.96 Tue, 04 Mar 2025 \n220-We do not authorize\n220 spam.", 220)
@@ -188,6 +190,7 @@ fn sendmail_without_starttls_in_lower_case_with_two_auth_lines() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("relay.example.edu".into()),
             before: listed(
                 &["size 1000", "auth plain Login", "AUTH LOGIN scram-sha-256", "x-exps=login", "help"],
                 &["PLAIN", "LOGIN", "SCRAM-SHA-256"]
@@ -235,6 +238,7 @@ fn exchange_with_starttls() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("ex01.example.com".into()),
             before: listed(&before, &["GSSAPI", "NTLM", "LOGIN"]),
             upgrade: upgraded("220 2.0.0 SMTP server ready"),
             after: listed(&["SIZE 37748736", "AUTH NTLM LOGIN"], &["NTLM", "LOGIN"]),
@@ -265,6 +269,7 @@ fn smtps_is_inside_tls_from_the_start() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("mail.example.com".into()),
             after: listed(&["STARTTLS", "AUTH PLAIN LOGIN"], &["PLAIN", "LOGIN"]),
             ..greeted("220 mail.example.com ESMTP", 220)
         }
@@ -327,6 +332,7 @@ fn greeting_without_hyphens_and_greeting_inside_tls() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("a".into()),
             before: listed(&["STARTTLS"], &[]),
             upgrade: upgraded("220 go"),
             after: listed(&["DSN"], &[]),
@@ -346,6 +352,7 @@ fn lenient_replies() {
     assert_eq!(
         played.findings,
         Findings {
+            own_name: Some("a".into()),
             before: listed(&["SIZE 1", "STARTTLS"], &[]),
             upgrade: upgraded("220"),
             after: Capabilities { asked: true, ..Capabilities::default() },
@@ -472,6 +479,7 @@ fn overheard_upgrade() {
     assert_eq!(
         observer.findings(),
         &Findings {
+            own_name: Some("a".into()),
             before: listed(&["STARTTLS", "AUTH PLAIN"], &["PLAIN"]),
             upgrade: upgraded("220 go"),
             ..greeted("220 a", 220)
@@ -551,6 +559,7 @@ fn the_last_ehlo_counts() {
 fn messages_and_credentials_are_not_understood_and_not_kept() {
     let begin = [('s', "220 a\r\n"), ('c', "EHLO b\r\n"), ('s', "250-a\r\n250 AUTH PLAIN\r\n")];
     let found = Findings {
+        own_name: Some("a".into()),
         before: listed(&["AUTH PLAIN"], &["PLAIN"]),
         upgrade: Upgrade { offered: Some(false), ..Upgrade::default() },
         ..greeted("220 a", 220)

@@ -89,6 +89,7 @@ fn prosody_with_starttls() {
         client(&prosody()),
         Played {
             findings: Findings {
+                own_name: Some("chat.lab.example".into()),
                 greeting: Some("xml:lang=en\nid=5ed26337-4694\nfrom=chat.lab.example\nversion=1.0".into()),
                 before: listed(&[TLS_REQUIRED], ""),
                 upgrade: upgraded(true),
@@ -290,6 +291,7 @@ fn a_host_that_is_not_served() {
         let played = client(&[on(CLIENT, head("from='198.18.0.1' version='1.0'")), greet(error)]);
         let expected = Findings {
             greeting: Some("from=198.18.0.1\nversion=1.0".into()),
+            own_name: Some("198.18.0.1".into()),
             before: Capabilities { asked: true, ..Capabilities::default() },
             refused: true,
             host_unknown,

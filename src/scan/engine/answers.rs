@@ -6,6 +6,7 @@ use crate::base::Instant;
 use crate::record::Fact;
 use crate::record::answer::{Answer, Icmp, Kind, Said, Tcp};
 use crate::scan::turns::{Repetition, Turn};
+use crate::session::Rung;
 use crate::targets::Target;
 use crate::tcp::cookie::{ACK_WINDOW, cookie};
 use crate::wire::icmp::Report;
@@ -81,7 +82,7 @@ impl Engine {
         self.ledger.answers += 1;
         self.tell(&answer);
         if opens {
-            self.open_connection(now, protocol, segment, now);
+            self.open_connection(now, protocol, segment, (Rung::Modern, now));
         } else {
             self.ledger.waited += 1;
         }

@@ -8,9 +8,10 @@ pub mod tcp;
 use super::random::Random;
 use crate::base::{Duration, Instant};
 use crate::targets::ports::Protocol;
+use crate::tls::Rung;
 use crate::wire::{Link, Segment, Tuple, flags, parse};
 use frame::{Header, icmp, way_back};
-use script::{Manner, Script, Truth};
+use script::{Manner, Script, Tls, Truth};
 use std::collections::{BTreeMap, VecDeque};
 use tcp::{Server, Settings};
 
@@ -118,8 +119,8 @@ pub enum Behaviour {
     Honest {
         /// What it offers.
         manner: Manner,
-        /// TLS 1.3, or else 1.2.
-        newest_tls: bool,
+        /// Its TLS.
+        tls: Tls,
         /// Its greeting comes in two segments that contradict each other: what arrives first counts.
         contradicts: bool,
     },
@@ -193,20 +194,20 @@ impl Host {
         self.services.get(&port)
     }
 
-    /// What a scan must find on `port`, if an honest service is there.
-    pub fn truth(&self, port: u16) -> Option<Truth> {
+    /// What a scan must find on `port` with what it offers on a rung, if an honest service is there.
+    pub fn truth(&self, port: u16, rung: Rung) -> Option<Truth> {
         let service = self.services.get(&port)?;
         match service.behaviour {
-            Behaviour::Honest { .. } => self.script(service).map(|script| script.truth()),
+            Behaviour::Honest { .. } => self.script(service).map(|script| script.truth(rung)),
             Behaviour::Hostile(_) => None,
         }
     }
 
     /// What an honest service of it says on a new connection.
     pub fn script(&self, service: &Service) -> Option<Script> {
-        let Behaviour::Honest { manner, newest_tls, .. } = service.behaviour else { return None };
+        let Behaviour::Honest { manner, tls, .. } = service.behaviour else { return None };
         let name = format!("h{:08x}.sim.example", self.address);
-        Some(Script::new(service.protocol, manner, newest_tls, name))
+        Some(Script::new(service.protocol, manner, tls, name))
     }
 
     /// Takes a frame that was sent to its address; a damaged one is ignored.

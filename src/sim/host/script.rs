@@ -9,8 +9,11 @@ mod smtp;
 mod xmpp;
 
 use crate::targets::ports::{Family, Protocol, Security};
+use crate::tls::Rung;
+use crate::tls::tap::Tap;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
@@ -19,6 +22,8 @@ use std::sync::{Arc, OnceLock};
 pub const CERTIFICATE: &[u8] = include_bytes!("../data/ed25519.der");
 const KEY: &[u8] = include_bytes!("../data/ed25519.key.der");
 
+/// Alert of a server that wants another version (RFC 8446, section 6.2).
+const PROTOCOL_VERSION: u8 = 70;
 /// Longest line a server listens to.
 const LINE_MAX: usize = 2_048;
 
@@ -43,6 +48,17 @@ impl Manner {
     /// Every manner.
     pub const ALL: &'static [Self] =
         &[Self::Secure, Self::Plain, Self::RefusesTls, Self::NotTls, Self::Busy, Self::NoService];
+}
+
+/// What TLS a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS 1.3.
+    V13,
+    /// TLS 1.2.
+    V12,
+    /// TLS 1.2, and it answers who speaks of anything newer with an alert.
+    Strict12,
 }
 
 /// The situation in which a server says something.
@@ -128,12 +144,14 @@ fn owned(list: &[&str]) -> Vec<String> {
 pub struct Script {
     protocol: Protocol,
     manner: Manner,
-    newest_tls: bool,
+    version: Tls,
     name: String,
     /// Instead of the built-in certificate.
     config: Option<Arc<ServerConfig>>,
     tls: Option<Box<ServerConnection>>,
     line: Vec<u8>,
+    /// Reads the ClientHello of who is to be refused.
+    strict: Option<Box<(Tap, Vec<u8>)>>,
     /// It has agreed to TLS and will speak something else.
     nonsense: bool,
     closing: bool,
@@ -163,12 +181,13 @@ pub struct Truth {
 }
 
 impl Script {
-    /// A server called `name`; `newest_tls` takes TLS 1.3 where the client has it, else TLS 1.2.
-    pub fn new(protocol: Protocol, manner: Manner, newest_tls: bool, name: String) -> Self {
+    /// A server called `name` with TLS of this `version`.
+    pub fn new(protocol: Protocol, manner: Manner, version: Tls, name: String) -> Self {
         let direct = protocol.security() == Security::Direct;
         let nonsense = direct && manner == Manner::NotTls;
-        let tls = if direct && !nonsense { server(newest_tls) } else { None };
-        Self { protocol, manner, newest_tls, name, config: None, tls, line: Vec::new(), nonsense, closing: false }
+        let tls = if direct && !nonsense { server(version) } else { None };
+        let strict = (version == Tls::Strict12).then(|| Box::new((Tap::client(), Vec::new())));
+        Self { protocol, manner, version, name, config: None, tls, line: Vec::new(), strict, nonsense, closing: false }
     }
 
     /// The same, but what it upgrades to has a TLS configuration of its own. Too late for TLS from the start.
@@ -200,15 +219,32 @@ impl Script {
     }
 
     /// Takes bytes from the client.
-    pub fn receive(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn receive(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         if self.nonsense {
             out.extend(b"this is not TLS at all\r\n");
             self.closing = true;
             return;
         }
         if self.tls.is_none() {
-            self.listen(bytes, out);
+            if !self.closing {
+                self.listen(bytes, out);
+            }
             return;
+        }
+        let held;
+        let mut bytes = bytes;
+        if let Some(strict) = &mut self.strict {
+            let (tap, hello) = &mut **strict;
+            tap.feed(bytes);
+            hello.extend_from_slice(bytes);
+            let Some(offered) = &tap.flight().client_hello else { return };
+            if !offered.versions.is_empty() {
+                out.extend([21, 3, 1, 0, 2, 2, PROTOCOL_VERSION]);
+                (self.closing, self.tls) = (true, None);
+                return;
+            }
+            held = std::mem::take(hello);
+            (bytes, self.strict) = (&held, None);
         }
         let mut plain = Vec::new();
         if let Some(tls) = &mut self.tls {
@@ -272,7 +308,7 @@ impl Script {
         if !self.nonsense {
             self.tls = match self.config.take() {
                 Some(config) => ServerConnection::new(config).ok().map(Box::new),
-                None => server(self.newest_tls),
+                None => server(self.version),
             };
         }
         let said = self.part().map(|part| (part.upgraded)(&self.scene())).unwrap_or_default();
@@ -281,13 +317,17 @@ impl Script {
         }
     }
 
-    /// What a scan must find.
-    pub fn truth(&self) -> Truth {
-        let version = Some(if self.newest_tls { "TLSv1.3" } else { "TLSv1.2" });
+    /// What a scan must find with what it offers on a rung; on the first one of a server that is strict, that it is.
+    pub fn truth(&self, rung: Rung) -> Truth {
+        let version = Some(if self.version == Tls::V13 && rung == Rung::Modern { "TLSv1.3" } else { "TLSv1.2" });
         let direct = self.protocol.security() == Security::Direct;
         let clear = Scene { inside: direct, ..self.scene() };
         if direct && self.manner == Manner::NotTls {
             return Truth { outcome: "not_tls", ..Truth::default() };
+        }
+        let refused = self.version == Tls::Strict12 && rung == Rung::Modern;
+        if direct && refused {
+            return Truth { outcome: "tls_failed", ..Truth::default() };
         }
         let Some(part) = self.part() else {
             return Truth { outcome: "complete", tls: version, ..Truth::default() };
@@ -298,6 +338,10 @@ impl Script {
             return Truth { outcome: "service_refused", tls: version.filter(|_| direct), ..greeted };
         }
         let inside = (part.told)(&Scene { inside: true, ..clear });
+        if refused && self.manner == Manner::Secure {
+            let (offered, accepted) = (Some(true), Some(true));
+            return Truth { outcome: "tls_failed", before: first.capabilities, offered, accepted, ..greeted };
+        }
         let complete = Truth {
             outcome: "complete",
             after: inside.capabilities,
@@ -320,11 +364,10 @@ impl Script {
 }
 
 /// A new TLS server; `None` cannot happen with the certificate that is built in.
-fn server(newest: bool) -> Option<Box<ServerConnection>> {
+fn server(version: Tls) -> Option<Box<ServerConnection>> {
     static CONFIGS: OnceLock<Option<[Arc<ServerConfig>; 2]>> = OnceLock::new();
-    let configs =
-        CONFIGS.get_or_init(|| Some([config(&[&rustls::version::TLS12])?, config(&[&rustls::version::TLS13])?]));
-    let config = configs.as_ref()?[usize::from(newest)].clone();
+    let configs = CONFIGS.get_or_init(|| Some([config(&[&TLS12])?, config(&[&TLS12, &TLS13])?]));
+    let config = configs.as_ref()?[usize::from(version == Tls::V13)].clone();
     ServerConnection::new(config).ok().map(Box::new)
 }
 

@@ -2,26 +2,29 @@
 //! several.
 
 /// Longest message kept: a certificate chain of the longest kind seen, several times over.
-const BODY_MAX: usize = 128 << 10;
+const BODY_MAX: usize = 256 << 10;
 const HEADER: usize = 4;
 
 /// Types of handshake messages (IANA, TLS HandshakeType).
-pub(super) mod kind {
-    pub(in super::super) const CLIENT_HELLO: u8 = 1;
-    pub(in super::super) const SERVER_HELLO: u8 = 2;
-    pub(in super::super) const NEW_SESSION_TICKET: u8 = 4;
-    pub(in super::super) const ENCRYPTED_EXTENSIONS: u8 = 8;
-    pub(in super::super) const CERTIFICATE: u8 = 11;
-    pub(in super::super) const SERVER_KEY_EXCHANGE: u8 = 12;
-    pub(in super::super) const CERTIFICATE_REQUEST: u8 = 13;
-    pub(in super::super) const CERTIFICATE_VERIFY: u8 = 15;
-    pub(in super::super) const FINISHED: u8 = 20;
-    pub(in super::super) const CERTIFICATE_STATUS: u8 = 22;
+pub(in crate::tls) mod kind {
+    pub(in crate::tls) const HELLO_REQUEST: u8 = 0;
+    pub(in crate::tls) const CLIENT_HELLO: u8 = 1;
+    pub(in crate::tls) const SERVER_HELLO: u8 = 2;
+    pub(in crate::tls) const NEW_SESSION_TICKET: u8 = 4;
+    pub(in crate::tls) const ENCRYPTED_EXTENSIONS: u8 = 8;
+    pub(in crate::tls) const CERTIFICATE: u8 = 11;
+    pub(in crate::tls) const SERVER_KEY_EXCHANGE: u8 = 12;
+    pub(in crate::tls) const CERTIFICATE_REQUEST: u8 = 13;
+    pub(in crate::tls) const SERVER_HELLO_DONE: u8 = 14;
+    pub(in crate::tls) const CERTIFICATE_VERIFY: u8 = 15;
+    pub(in crate::tls) const CLIENT_KEY_EXCHANGE: u8 = 16;
+    pub(in crate::tls) const FINISHED: u8 = 20;
+    pub(in crate::tls) const CERTIFICATE_STATUS: u8 = 22;
 }
 
 /// Reassembles messages; holds at most one.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
+pub(in crate::tls) struct Messages {
     header: [u8; HEADER],
     have: usize,
     left: usize,
@@ -30,9 +33,14 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// A message has begun and is not complete.
+    pub(in crate::tls) const fn is_partial(&self) -> bool {
+        self.have > 0
+    }
+
     /// Takes the first complete message off the front of `bytes` and gives it to `each`, with its type; false when
     /// more bytes are needed. A message that is too long is given as `None`.
-    pub(super) fn next(&mut self, bytes: &mut &[u8], each: impl FnOnce(u8, Option<&[u8]>)) -> bool {
+    pub(in crate::tls) fn next(&mut self, bytes: &mut &[u8], each: impl FnOnce(u8, Option<&[u8]>)) -> bool {
         if self.have < HEADER {
             let count = bytes.len().min(HEADER - self.have);
             self.header[self.have..self.have + count].copy_from_slice(&bytes[..count]);
@@ -90,8 +98,8 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_is_skipped_and_not_kept() {
         let length = BODY_MAX + 1;
-        let mut bytes = vec![11, 2, 0, 1];
-        assert_eq!(length, 0x02_00_01);
+        let mut bytes = vec![11, 4, 0, 1];
+        assert_eq!(length, 0x04_00_01);
         bytes.resize(HEADER + length, 0);
         bytes.extend_from_slice(&[14, 0, 0, 0]);
         assert_eq!(all(&bytes, 1_000), [(11, None), (14, Some(vec![]))]);

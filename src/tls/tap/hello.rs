@@ -3,15 +3,16 @@
 use super::reader::Reader;
 
 /// Types of extensions that are looked into (IANA, TLS ExtensionType).
-pub(super) mod extension {
-    pub(in super::super) const SERVER_NAME: u16 = 0;
-    pub(in super::super) const STATUS_REQUEST: u16 = 5;
-    pub(in super::super) const SUPPORTED_GROUPS: u16 = 10;
-    pub(in super::super) const SIGNATURE_ALGORITHMS: u16 = 13;
-    pub(in super::super) const ALPN: u16 = 16;
-    pub(in super::super) const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
-    pub(in super::super) const SUPPORTED_VERSIONS: u16 = 43;
-    pub(in super::super) const KEY_SHARE: u16 = 51;
+pub(in crate::tls) mod extension {
+    pub(in crate::tls) const SERVER_NAME: u16 = 0;
+    pub(in crate::tls) const STATUS_REQUEST: u16 = 5;
+    pub(in crate::tls) const SUPPORTED_GROUPS: u16 = 10;
+    pub(in crate::tls) const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub(in crate::tls) const ALPN: u16 = 16;
+    pub(in crate::tls) const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
+    pub(in crate::tls) const EXTENDED_MASTER_SECRET: u16 = 23;
+    pub(in crate::tls) const SUPPORTED_VERSIONS: u16 = 43;
+    pub(in crate::tls) const KEY_SHARE: u16 = 51;
 }
 
 /// The random of a ServerHello that is a HelloRetryRequest.
@@ -129,7 +130,7 @@ impl ClientHello {
 
 impl ServerHello {
     /// Reads the message's body.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub(in crate::tls) fn parse(body: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         let retry = reader.take(32)? == RETRY;

@@ -35,7 +35,7 @@ pub struct KeyExchange {
 
 impl Certificates {
     /// Reads the body of TLS 1.2 and older (RFC 5246, section 7.4.2).
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub(in crate::tls) fn parse(body: &[u8]) -> Option<Self> {
         let (mut list, mut found) = (Reader::new(body).vector24()?, Self::default());
         while !list.is_empty() {
             found.keep(list.vector24()?.rest());
@@ -90,30 +90,55 @@ pub(super) fn timestamps(mut data: Reader<'_>) -> Option<u16> {
     Some(count)
 }
 
+/// The server's half of an exchange, as its message gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tls) enum Parameters<'a> {
+    /// A named group, and a point of it.
+    Curve { group: u16, public: &'a [u8] },
+    /// A curve that is spelt out (RFC 4492, section 5.4); it is not taken apart.
+    ExplicitCurve,
+    /// Finite-field Diffie-Hellman.
+    FiniteField { prime: &'a [u8], generator: &'a [u8], public: &'a [u8] },
+    /// The temporary RSA key of the export suites.
+    Rsa { modulus: &'a [u8] },
+    /// Of a key exchange that is not known here.
+    Other,
+}
+
+impl<'a> Parameters<'a> {
+    /// Takes them off the front of a ServerKeyExchange (RFC 5246, section 7.4.3; RFC 8422, section 5.4; RFC 2246,
+    /// section 7.4.3 for the temporary RSA key).
+    pub(in crate::tls) fn take(suite: &TlsCipherSuite, reader: &mut Reader<'a>) -> Option<Self> {
+        Some(match suite.kx {
+            // The registry calls the anonymous suites DH and ECDH.
+            TlsCipherKx::Ecdhe | TlsCipherKx::Ecdh => match reader.u8()? {
+                3 => Self::Curve { group: reader.u16()?, public: reader.vector8()?.rest() },
+                _ => Self::ExplicitCurve,
+            },
+            TlsCipherKx::Dhe | TlsCipherKx::Dh => Self::FiniteField {
+                prime: reader.vector16()?.rest(),
+                generator: reader.vector16()?.rest(),
+                public: reader.vector16()?.rest(),
+            },
+            TlsCipherKx::Rsa => {
+                let modulus = reader.vector16()?.rest();
+                reader.vector16()?;
+                Self::Rsa { modulus }
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
 impl KeyExchange {
-    /// Reads a ServerKeyExchange (RFC 5246, section 7.4.3; RFC 8422, section 5.4; RFC 2246, section 7.4.3 for the
-    /// temporary RSA key).
+    /// Reads a ServerKeyExchange.
     pub(super) fn parse(suite: &TlsCipherSuite, version: u16, body: &[u8]) -> Option<Self> {
         let (mut reader, mut found) = (Reader::new(body), Self::default());
-        match suite.kx {
-            TlsCipherKx::Ecdhe => match reader.u8()? {
-                3 => {
-                    found.group = Some(reader.u16()?);
-                    reader.vector8()?;
-                }
-                // An explicit curve (RFC 4492) is not taken apart; what follows is not found then.
-                _ => return Some(found),
-            },
-            TlsCipherKx::Dhe | TlsCipherKx::Dh => {
-                found.dh_bits = Some(bits(reader.vector16()?.rest()));
-                reader.vector16()?;
-                reader.vector16()?;
-            }
-            TlsCipherKx::Rsa => {
-                found.rsa_bits = Some(bits(reader.vector16()?.rest()));
-                reader.vector16()?;
-            }
-            _ => return Some(found),
+        match Parameters::take(suite, &mut reader)? {
+            Parameters::Curve { group, .. } => found.group = Some(group),
+            Parameters::FiniteField { prime, .. } => found.dh_bits = Some(bits(prime)),
+            Parameters::Rsa { modulus } => found.rsa_bits = Some(bits(modulus)),
+            Parameters::ExplicitCurve | Parameters::Other => return Some(found),
         }
         if version == 0x0303 && suite.au != TlsCipherAu::Null {
             found.signature = Some(reader.u16()?);
@@ -149,6 +174,8 @@ mod tests {
     fn key_exchanges_of_every_kind() {
         let ecdhe = KeyExchange::parse(suite(0xc02f), 0x0303, &[3, 0, 29, 1, 9, 8, 4, 0, 1, 7]);
         assert_eq!(ecdhe.map(|kx| (kx.group, kx.signature)), Some((Some(29), Some(0x0804))));
+        let anonymous = KeyExchange::parse(suite(0xc018), 0x0303, &[3, 0, 23, 1, 9]);
+        assert_eq!(anonymous.map(|kx| (kx.group, kx.signature)), Some((Some(23), None)));
         let dhe = [0, 2, 0x80, 0, 0, 1, 2, 0, 1, 3, 0, 1, 9];
         let old = KeyExchange { dh_bits: Some(16), ..KeyExchange::default() };
         assert_eq!(KeyExchange::parse(suite(0x0033), 0x0301, &dhe), Some(old), "before TLS 1.2 no scheme is said");

@@ -6,15 +6,17 @@
 //!
 //! Bounded: one record while it is decrypted, one message, 32 certificates, 16 alerts.
 
-mod handshake;
+pub(super) mod handshake;
 mod hello;
 mod messages;
-mod reader;
-mod record;
+pub(super) mod reader;
+pub(super) mod record;
 mod secret;
 
 use handshake::{Messages, kind};
+pub(super) use hello::extension;
 pub use hello::{ClientHello, ServerHello};
+pub(super) use messages::Parameters;
 pub use messages::{Certificates, KeyExchange};
 use reader::Reader;
 use record::{Content, NotTls, PAYLOAD_MAX, Portion, Records};
@@ -82,8 +84,10 @@ pub struct Flight {
 pub enum Unreadable {
     /// No TLS record.
     NotTls,
-    /// A message that breaks its own lengths, or is too long: its type.
+    /// A message that breaks its own lengths: its type.
     Message(u8),
+    /// A message that is too long: its type.
+    TooLong(u8),
     /// A record that the secret does not open.
     Record,
 }
@@ -93,7 +97,8 @@ impl Unreadable {
     pub fn reason(self) -> String {
         match self {
             Self::NotTls => "not a TLS record".to_owned(),
-            Self::Message(kind) => format!("handshake message {kind} is malformed or too long"),
+            Self::Message(kind) => format!("handshake message {kind} is malformed"),
+            Self::TooLong(kind) => format!("handshake message {kind} is too long"),
             Self::Record => "an encrypted record does not open".to_owned(),
         }
     }
@@ -131,17 +136,28 @@ impl Tap {
     /// opens are given to [`Tap::feed`].
     pub fn set_secret(&mut self, secret: &[u8]) {
         self.secret = secret.to_vec();
+        self.open();
     }
 
     /// Takes the next bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.over {
+            bytes = &bytes[self.feed_to_hello(bytes)..];
+        }
+    }
+
+    /// As [`Tap::feed`], but stops behind a record that has the end of a ServerHello or HelloRetryRequest: what follows may
+    /// need a secret that its receiver only now knows. Returns how many bytes it took.
+    pub fn feed_to_hello(&mut self, whole: &[u8]) -> usize {
+        let mut bytes = whole;
+        let hellos = self.hellos();
         if !self.begun
             && let Some(first) = bytes.first()
         {
             self.begun = true;
             self.flight.v2_hello = self.from_client && first & 0x80 != 0;
         }
-        while !self.over && !bytes.is_empty() {
+        while !self.over && !bytes.is_empty() && self.hellos() == hellos {
             let result = if self.flight.v2_hello && self.flight.client_hello.is_none() {
                 self.v2_hello(&mut bytes)
             } else {
@@ -152,6 +168,12 @@ impl Tap {
                 self.end();
             }
         }
+        whole.len() - bytes.len()
+    }
+
+    /// How many hellos of a server's were seen.
+    const fn hellos(&self) -> u8 {
+        self.flight.retry.is_some() as u8 + self.flight.server_hello.is_some() as u8
     }
 
     /// Nothing further will be found.
@@ -164,6 +186,11 @@ impl Tap {
         &self.flight
     }
 
+    /// The same, for those who take things out of it to keep less.
+    pub const fn flight_mut(&mut self) -> &mut Flight {
+        &mut self.flight
+    }
+
     /// What was found.
     pub fn into_flight(self) -> Flight {
         self.flight
@@ -174,6 +201,7 @@ impl Tap {
         self.buffer = Vec::new();
         self.messages = Messages::default();
         self.opener = None;
+        self.secret = Vec::new();
     }
 
     fn v2_hello(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
@@ -233,21 +261,31 @@ impl Tap {
 
     fn handshake(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
         while !self.over && !bytes.is_empty() {
-            let (flight, secret_known) = (&mut self.flight, !self.secret.is_empty());
+            let flight = &mut self.flight;
             let mut result = Ok(false);
             self.messages.next(&mut bytes, |kind, body| {
-                result = body.and_then(|body| message(flight, kind, body)).ok_or(Unreadable::Message(kind));
+                result = match body {
+                    Some(body) => message(flight, kind, body).ok_or(Unreadable::Message(kind)),
+                    None => Err(Unreadable::TooLong(kind)),
+                };
             });
             if result? {
                 self.end();
-            } else if self.opener.is_none()
-                && secret_known
-                && let Some(hello) = &self.flight.server_hello
-            {
-                self.opener = Opener::new(hello.suite, &self.secret);
+            } else {
+                self.open();
             }
         }
         Ok(())
+    }
+
+    /// Makes the keys once both the secret and the cipher suite are known.
+    fn open(&mut self) {
+        if self.opener.is_none()
+            && !self.secret.is_empty()
+            && let Some(hello) = &self.flight.server_hello
+        {
+            self.opener = Opener::new(hello.suite, &self.secret);
+        }
     }
 
     fn alert(&mut self, bytes: &[u8]) {

@@ -2,62 +2,62 @@
 
 /// Bytes still to be read. Every method takes what it returns, or nothing and returns `None`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(in crate::tls) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::tls) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(in crate::tls) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The next `count` bytes.
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(in crate::tls) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
     /// All that is left.
-    pub(super) fn rest(&mut self) -> &'a [u8] {
+    pub(in crate::tls) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
 
-    pub(super) fn u8(&mut self) -> Option<u8> {
+    pub(in crate::tls) fn u8(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    pub(in crate::tls) fn u16(&mut self) -> Option<u16> {
         self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    pub(super) fn u24(&mut self) -> Option<u32> {
+    pub(in crate::tls) fn u24(&mut self) -> Option<u32> {
         self.take(3).map(|bytes| u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]))
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(in crate::tls) fn u32(&mut self) -> Option<u32> {
         self.take(4).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// A vector whose length has one byte.
-    pub(super) fn vector8(&mut self) -> Option<Self> {
+    pub(in crate::tls) fn vector8(&mut self) -> Option<Self> {
         self.sized(|reader| reader.u8().map(usize::from))
     }
 
     /// A vector whose length has two bytes.
-    pub(super) fn vector16(&mut self) -> Option<Self> {
+    pub(in crate::tls) fn vector16(&mut self) -> Option<Self> {
         self.sized(|reader| reader.u16().map(usize::from))
     }
 
     /// A vector whose length has three bytes.
-    pub(super) fn vector24(&mut self) -> Option<Self> {
+    pub(in crate::tls) fn vector24(&mut self) -> Option<Self> {
         self.sized(|reader| reader.u24().and_then(|length| usize::try_from(length).ok()))
     }
 
     /// Sixteen-bit numbers up to the end; an odd byte at the end is not one.
-    pub(super) fn u16s(mut self) -> impl Iterator<Item = u16> {
+    pub(in crate::tls) fn u16s(mut self) -> impl Iterator<Item = u16> {
         std::iter::from_fn(move || self.u16())
     }
 

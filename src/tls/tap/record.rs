@@ -2,13 +2,13 @@
 //! portions of records.
 
 /// Longest record payload: 2^14 bytes and what encryption may add (RFC 5246, section 6.2.3).
-pub(super) const PAYLOAD_MAX: usize = (1 << 14) + 2_048;
+pub(in crate::tls) const PAYLOAD_MAX: usize = (1 << 14) + 2_048;
 /// Length of a record's header.
-pub(super) const HEADER: usize = 5;
+pub(in crate::tls) const HEADER: usize = 5;
 
 /// What a record carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(in crate::tls) enum Content {
     ChangeCipherSpec,
     Alert,
     Handshake,
@@ -17,30 +17,30 @@ pub(super) enum Content {
 
 /// A record's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) content: Content,
-    pub(super) version: u16,
-    pub(super) length: u16,
+pub(in crate::tls) struct Header {
+    pub(in crate::tls) content: Content,
+    pub(in crate::tls) version: u16,
+    pub(in crate::tls) length: u16,
 }
 
 /// A part of a record's payload: never empty unless the record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Portion<'a> {
-    pub(super) header: Header,
-    pub(super) bytes: &'a [u8],
+pub(in crate::tls) struct Portion<'a> {
+    pub(in crate::tls) header: Header,
+    pub(in crate::tls) bytes: &'a [u8],
     /// The record's first.
-    pub(super) first: bool,
+    pub(in crate::tls) first: bool,
     /// The record's last.
-    pub(super) last: bool,
+    pub(in crate::tls) last: bool,
 }
 
 /// These bytes are no record's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotTls;
+pub(in crate::tls) struct NotTls;
 
 /// The deframer: holds a header, never a payload.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(in crate::tls) struct Records {
     partial: [u8; HEADER],
     have: usize,
     current: Option<(Header, u16)>,
@@ -48,7 +48,7 @@ pub(super) struct Records {
 
 impl Records {
     /// Takes the next portion off the front of `bytes`; `None` when more bytes are needed.
-    pub(super) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Portion<'a>>, NotTls> {
+    pub(in crate::tls) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Portion<'a>>, NotTls> {
         let (header, left) = match self.current {
             Some(current) => current,
             None => match self.header(bytes)? {

@@ -49,7 +49,7 @@ pub(super) fn engine(config: Config) -> Engine {
 
 pub(super) fn context() -> Context {
     let identity = Identity { ehlo: "[10.77.0.2]".into(), contact: None };
-    Context::new(tls::Client::new().expect("a client"), identity)
+    Context::new(tls::Client::new(tls::Offer::Wide).expect("a client"), identity)
 }
 
 /// What a host does with a line (`None`: it was just connected to). An empty answer is silence.

@@ -1,0 +1,179 @@
+//! What rustls offers and with which cryptography: cheap where a measurement may be.
+//!
+//! One key pair for each group serves all handshakes of a [`Client`](super::Client), which is one lane of one run:
+//! nothing secret goes through these sessions, and a fresh X25519 key costs a tenth of a handshake. AES-128 comes first:
+//! a server that leaves the choice to us then hashes with SHA-256, which CPUs have instructions for.
+
+use super::Offer;
+use super::capture::Capture;
+use super::suites::OLD;
+use aws_lc_rs::agreement::{
+    Algorithm, ECDH_P256, ECDH_P384, ECDH_P521, PrivateKey, PublicKey, UnparsedPublicKey, X25519, agree,
+};
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider};
+use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedKxGroup};
+use rustls::ffdhe_groups::FfdheGroup;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+use rustls::{
+    CipherSuite, CipherSuiteCommon, ClientConfig, Error, NamedGroup, PeerMisbehaved, ProtocolVersion,
+    SupportedCipherSuite, Tls12CipherSuite,
+};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The configuration of a lane, which shows `capture` what rustls alone sees.
+pub(super) fn config(capture: &Arc<Capture>, offer: Offer) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider(offer)?), Arc::new(NoClock))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(capture) as Arc<_>)
+        .with_no_client_auth();
+    config.resumption = Resumption::store(Arc::clone(capture) as Arc<_>);
+    config.key_log = Arc::clone(capture) as Arc<_>;
+    Ok(config)
+}
+
+fn provider(offer: Offer) -> Result<CryptoProvider, Error> {
+    let stubs: &[Tls12CipherSuite] = match offer {
+        Offer::Wide => &STUBS,
+        Offer::Strong => &[],
+    };
+    let cipher_suites = SUITES.iter().copied().chain(stubs.iter().map(SupportedCipherSuite::Tls12)).collect();
+    Ok(CryptoProvider { cipher_suites, kx_groups: groups()?, ..default_provider() })
+}
+
+/// Whether rustls goes on with what a server chose.
+pub(super) fn speaks(version: u16, suite: u16) -> bool {
+    let real =
+        |version| SUITES.iter().any(|real| real.version().version == version && u16::from(real.suite()) == suite);
+    match version {
+        0x0304 => real(ProtocolVersion::TLSv1_3),
+        0x0303 => real(ProtocolVersion::TLSv1_2),
+        _ => false,
+    }
+}
+
+/// Suites that rustls offers and would not know how to speak: what a server has to show that prefers one of these is
+/// known before rustls learns of it, and the legacy engine goes on.
+static STUBS: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
+    let SupportedCipherSuite::Tls12(real) = suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 else { return Vec::new() };
+    let stub = |number: &u16| Tls12CipherSuite {
+        common: CipherSuiteCommon { suite: CipherSuite::from(*number), ..real.common },
+        prf_provider: real.prf_provider,
+        kx: real.kx,
+        sign: real.sign,
+        aead_alg: real.aead_alg,
+    };
+    OLD.iter().map(stub).collect()
+});
+
+/// What rustls itself goes on with.
+static SUITES: &[SupportedCipherSuite] = &[
+    suite::TLS13_AES_128_GCM_SHA256,
+    suite::TLS13_CHACHA20_POLY1305_SHA256,
+    suite::TLS13_AES_256_GCM_SHA384,
+    suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// A share is sent for the first; the others come by HelloRetryRequest, or in TLS 1.2.
+fn groups() -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
+    let group = |name, algorithm| -> Result<&'static dyn SupportedKxGroup, Error> {
+        // rustls wants groups that live for ever; a client is made once a lane.
+        Ok(Box::leak(Box::new(Group(Arc::new(KeyPair::new(name, algorithm)?)))))
+    };
+    Ok(vec![
+        group(NamedGroup::X25519, &X25519)?,
+        group(NamedGroup::secp256r1, &ECDH_P256)?,
+        group(NamedGroup::secp384r1, &ECDH_P384)?,
+        group(NamedGroup::secp521r1, &ECDH_P521)?,
+    ])
+}
+
+/// A group with the one key pair that all handshakes use.
+#[derive(Debug)]
+struct Group(Arc<KeyPair>);
+
+struct KeyPair {
+    name: NamedGroup,
+    algorithm: &'static Algorithm,
+    private: PrivateKey,
+    public: PublicKey,
+}
+
+impl KeyPair {
+    fn new(name: NamedGroup, algorithm: &'static Algorithm) -> Result<Self, Error> {
+        let private = PrivateKey::generate(algorithm).map_err(|_| Error::FailedToGetRandomBytes)?;
+        let public = private.compute_public_key().map_err(|_| Error::FailedToGetRandomBytes)?;
+        Ok(Self { name, algorithm, private, public })
+    }
+
+    /// Whether `point` is written as TLS has it (RFC 8446, section 4.2.8.2); aws-lc takes other forms too.
+    fn well_formed(&self, point: &[u8]) -> bool {
+        match self.name {
+            NamedGroup::X25519 => point.len() == 32,
+            _ => point.first() == Some(&4),
+        }
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(to)
+    }
+}
+
+impl SupportedKxGroup for Group {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Ok(Box::new(Exchange(Arc::clone(&self.0))))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        self.0.name
+    }
+}
+
+struct Exchange(Arc<KeyPair>);
+
+impl ActiveKeyExchange for Exchange {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
+        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
+        if !self.0.well_formed(peer) {
+            return Err(invalid());
+        }
+        let peer = UnparsedPublicKey::new(self.0.algorithm, peer);
+        agree(&self.0.private, peer, invalid(), |secret| Ok(SharedSecret::from(secret)))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.0.public.as_ref()
+    }
+
+    fn group(&self) -> NamedGroup {
+        self.0.name
+    }
+}
+
+/// rustls asks for the time only to hand it to the verifier, and ours does not look at it.
+#[derive(Debug)]
+struct NoClock;
+
+impl TimeProvider for NoClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(std::time::Duration::ZERO))
+    }
+}
