@@ -71,6 +71,13 @@ impl Kernel<'_> {
         self.socket = Some(socket);
     }
 
+    /// Puts the program on the loopback device of a network namespace of this thread's own: so the kernel's dispatcher
+    /// calls it as it does on behalf of a driver, not through a pointer.
+    pub(crate) fn attach(&mut self) -> libbpf_rs::Link {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a namespace of its own (needs root)");
+        self.skeleton.progs.starling.attach_xdp(1).expect("the loopback device takes the program")
+    }
+
     /// Runs the program once, as if `frame` had come in on queue 0: its action, and how often each reason
     /// was counted.
     pub(crate) fn run(&mut self, frame: &[u8]) -> (Action, Vec<(Reason, u64)>) {

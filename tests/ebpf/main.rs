@@ -173,6 +173,7 @@ fn time_per_frame() {
     let config = config(0);
     with_program(&config, |kernel| {
         kernel.place_socket(0);
+        let _link = kernel.attach();
         for (name, frame, reason) in fixtures::all(&config).into_iter().filter(|(name, ..)| SHOWN.contains(name)) {
             let time = (0..5).map(|_| kernel.test_run(&frame, 2_000_000).1).min();
             println!("{name:<24} {:<16} {time:?}", reason.name());
