@@ -163,7 +163,10 @@ impl Chart {
             let values = |label: &str| categories.iter().map(|category| value(label, category)).collect();
             labels.iter().map(|label| Series { label: (*label).clone(), values: values(label) }).collect()
         } else {
-            let series = |name: &String| Series { label: title(name).trim_end_matches(", %").to_owned(), values: numbers(table, name).collect() };
+            let series = |name: &String| Series {
+                label: title(name).trim_end_matches(", %").to_owned(),
+                values: numbers(table, name).collect(),
+            };
             self.y.iter().map(series).collect()
         };
         // Of a stack the rows of a category share its population; else a category has one row.
