@@ -14,6 +14,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// From so many questions on it pays to keep what several of them compute.
+const MANY: usize = 4;
+
 /// What is asked, of what, and how it is told.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -90,8 +93,12 @@ pub fn run(plan: &Plan) -> Result<String> {
             answers.entry(question.name).or_default().push(answer);
         }
         let all = asked.len();
+        let mut prelude = prelude(plan, data)?;
+        if all >= MANY {
+            prelude += views::KEEP;
+        }
         let mut done = 0;
-        duckdb::ask(&program, &prelude(plan, data)?, &asked, &mut |name, table| {
+        duckdb::ask(&program, &prelude, &asked, &mut |name, table| {
             done += 1;
             if !plan.quiet {
                 eprintln!("{}: {name} ({done} of {all})", data.name);

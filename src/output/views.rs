@@ -44,6 +44,12 @@ pub fn open(folder: &str, several: bool, repeated: bool, has: &dyn Fn(&str) -> b
     format!("SET VARIABLE dataset = {};\n", quoted(&pattern)) + &body(repeated || several, &files)
 }
 
+/// Has the comparison of several connections to a target made once, for many queries.
+pub const KEEP: &str = "
+CREATE TEMP TABLE kept AS SELECT * FROM unsettled;
+CREATE OR REPLACE TEMP VIEW unsettled AS SELECT * FROM kept;
+";
+
 /// Macros and views, for a `dataset` that is known.
 fn body(repeated: bool, files: &dyn Fn(&str) -> Files) -> String {
     let mut sql = MACROS.to_owned();
@@ -95,12 +101,16 @@ CREATE OR REPLACE TEMP VIEW runs AS SELECT ''::VARCHAR AS file, NULL::JSON AS ru
 
 /// Views over the tables. A target whose first connection with today's offer came to TLS needs no comparison.
 const DERIVED: &str = "
-CREATE OR REPLACE TEMP VIEW scan_results AS
-SELECT * FROM handshakes WHERE rung = 'modern' AND tls_version IS NOT NULL
-UNION ALL
+CREATE OR REPLACE TEMP VIEW unsettled AS
 SELECT * FROM handshakes WHERE NOT (rung = 'modern' AND tls_version IS NOT NULL)
 QUALIFY row_number() OVER (PARTITION BY ip, port ORDER BY tls_version IS NULL,
                            list_position(['modern', 'legacy', 'ssl3'], rung), time) = 1;
+COMMENT ON VIEW unsettled IS 'Of each address and port whose first connection did not come to TLS, the one that tells most.';
+
+CREATE OR REPLACE TEMP VIEW scan_results AS
+SELECT * FROM handshakes WHERE rung = 'modern' AND tls_version IS NOT NULL
+UNION ALL
+SELECT * FROM unsettled;
 COMMENT ON VIEW scan_results IS 'A row per address and port, after all rungs: of its connections the one that came to TLS, \
 of several the one with the newest offer; if none did, the first.';
 
