@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench tls` prints our client beside rustls' defaults (its first suite and groups, chain and signatures
 //! verified) against the same servers, and a whole conversation of the engine: SYN-ACK, SMTP, STARTTLS, TLS, capabilities
-//! inside, goodbye, row. It fails if a limit of the design is exceeded. Read it as ratios between lines of one run.
+//! inside, goodbye, row; between them the legacy engine, on what a real server said. It fails if a limit of the design is exceeded. Read it as ratios between lines of one run.
 
 mod hosts;
 
@@ -16,6 +16,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
 };
 use starling::targets::ports::Protocol;
+use starling::tls::legacy::{self, Engine, Profile, hello};
 use starling::tls::{Alpn, Client, Offer, Rung, Session, State};
 use std::io::Read;
 use std::sync::Arc;
@@ -34,6 +35,19 @@ const LEAF: &[u8] = include_bytes!("../tests/data/chain-leaf.der");
 const INTERMEDIATE: &[u8] = include_bytes!("../tests/data/chain-intermediate.der");
 const ROOT: &[u8] = include_bytes!("../tests/data/chain-root.der");
 const KEY: &[u8] = include_bytes!("../tests/data/chain-leaf.key.der");
+
+/// What OpenSSL 1.1.1 said (`tests/data/legacy`), to be said again.
+const LEGACY: [(&str, &[u8]); 3] = [
+    ("legacy engine, TLS 1.0, RSA-2048", include_bytes!("../tests/data/legacy/openssl111w-0301-002f-legacy-rsa.bin")),
+    (
+        "legacy engine, TLS 1.0, DHE-1024",
+        include_bytes!("../tests/data/legacy/openssl111w-0301-0039-legacy-dh1024.bin"),
+    ),
+    (
+        "legacy engine, TLS 1.0, ECDHE P-256",
+        include_bytes!("../tests/data/legacy/openssl111w-0301-c014-legacy-secp256r1.bin"),
+    ),
+];
 
 /// CPU time of the measured parts, in nanoseconds.
 static SPENT: AtomicU64 = AtomicU64::new(0);
@@ -132,6 +146,18 @@ fn defaults(client: &Arc<ClientConfig>, config: &Arc<ServerConfig>) {
     counted(|| drop(connection));
 }
 
+/// A handshake by our legacy engine, from the hello on, and a line inside.
+fn legacy(said: &[u8]) {
+    let (mut plain, mut out) = (Vec::new(), Vec::new());
+    counted(|| {
+        let hello = hello(Profile::Legacy, None, [0x11; 32]);
+        let mut engine = Engine::take_over(&hello[5..], [0x22; 32]);
+        engine.receive(said, &mut out, &mut plain);
+        assert_eq!(engine.state(), legacy::State::Established);
+    });
+    assert!(plain.ends_with(b"\n"));
+}
+
 fn main() {
     let client = Client::new(Offer::Wide).expect("a client");
     let mut roots = RootCertStore::empty();
@@ -156,6 +182,10 @@ fn main() {
         let verdict = if ratio >= least { "" } else { " TOO LITTLE" };
         fine &= ratio >= least;
         println!("{name:<52} {ours:>6.1} us {defaults:>6.1} us {ratio:>6.1}x{verdict}");
+    }
+    for (name, said) in LEGACY {
+        let ours = median(BATCH, || (0..BATCH).for_each(|_| legacy(said)));
+        println!("{name:<52} {ours:>6.1} us");
     }
     let conversation = median(BATCH, || {
         let mut world = World::new(BATCH, Protocol::Smtp);

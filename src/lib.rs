@@ -17,6 +17,7 @@ pub mod base;
 pub mod cli;
 pub mod dialogue;
 pub mod lane;
+pub mod monitor;
 pub mod nic;
 pub mod output;
 pub mod record;

@@ -4,7 +4,7 @@
 //! Bytes in, bytes out: TCP below and rows above are the callers' business. A session ends by itself
 //! ([`Session::finished`]) or by a [`Cause`] from outside; [`Session::outcome`] names the result.
 
-mod dialogue;
+pub(crate) mod dialogue;
 mod outcome;
 mod secured;
 

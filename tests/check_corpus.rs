@@ -1,7 +1,8 @@
 //! Holds the observers against conversations and banners of third parties, with facts that others established:
 //! `scripts/check-corpus FOLDER`. Of the folder are read `pcap_dialogues.json` and `expected.json` (plain text of
 //! captures, and what tshark and others see in it), `banners/mailkit_capabilities.json`,
-//! `banners/imap_capability_cases.json` and `banners/recog_examples.json`.
+//! `banners/imap_capability_cases.json` and `banners/recog_examples.json`; and every capture itself, which the monitor reads
+//! (`check_corpus/captures.rs`).
 //!
 //! `certs/` has chains and certificates with what openssl says of them, and the cases of x509-limbo.
 //!
@@ -11,6 +12,8 @@
 
 #[path = "check_corpus/certs.rs"]
 mod certs;
+#[path = "check_corpus/captures.rs"]
+mod monitored;
 
 use serde_json::Value;
 use starling::dialogue::imap::Imap;
@@ -38,6 +41,7 @@ fn main() {
     certs::facts(folder, &mut report);
     certs::chains(folder, &mut report);
     certs::limbo(folder, &mut report);
+    monitored::captures(folder, &mut report);
     std::process::exit(i32::from(report.wrong > 0));
 }
 

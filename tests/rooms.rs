@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tls", &["base"]),
     ("session", &["base", "dialogue", "tls", "targets"]),
     ("record", &["base"]),
+    ("monitor", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record"]),
     ("scan", &["base", "wire", "targets", "tcp", "session", "record"]),
     ("nic", &["base"]),
     ("lane", &["base", "scan", "nic"]),
@@ -27,17 +28,17 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output", "verify", "report",
+            "output", "verify", "report", "monitor",
         ],
     ),
-    ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app"]),
+    ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app", "monitor"]),
     // A program of its own: the peer of the product, which shares with it the syntax of a prefix and nothing else.
     ("lab", &["targets"]),
 ];
 
 /// Rooms without clock, socket, thread, file or randomness of the system.
 const PURE: &[&str] =
-    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "verify", "sim"];
+    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "verify", "monitor", "sim"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::thread",

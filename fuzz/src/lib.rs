@@ -12,7 +12,9 @@ pub mod engine;
 pub mod filter;
 pub mod frame;
 mod input;
+pub mod legacy;
 mod lines;
+pub mod monitor;
 pub mod ocsp;
 pub mod targets;
 pub mod tls;
@@ -30,7 +32,9 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("frame", frame::run),
     ("imap", dialogues::imap),
     ("irc", dialogues::irc),
+    ("legacy", legacy::run),
     ("managesieve", dialogues::managesieve),
+    ("monitor", monitor::run),
     ("ocsp", ocsp::run),
     ("pop3", dialogues::pop3),
     ("smtp", dialogues::smtp),

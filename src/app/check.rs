@@ -5,6 +5,7 @@
 //! successor has done again what came after.
 
 use crate::app::resume::Former;
+use crate::monitor::account::Account;
 use crate::output::checkpoint::Saved;
 use crate::output::counted::{self, Counted};
 use crate::output::{dataset, manifest};
@@ -92,6 +93,9 @@ impl Report {
 /// There is no dataset, or its manifest cannot be read.
 pub fn check(folder: &Path) -> Result<Report> {
     let manifest = manifest::read(folder)?;
+    if manifest["program"] == "monitor" {
+        return check_monitor(folder, &manifest);
+    }
     let saved = Saved::read(folder)?;
     let runs = Former::runs_of(&manifest, saved.as_ref());
     let mut report = Report::default();
@@ -109,6 +113,31 @@ pub fn check(folder: &Path) -> Result<Report> {
         } else {
             format!("the last run was killed. Next step: starling scan --resume {}", folder.display())
         });
+    }
+    Ok(report)
+}
+
+/// A dataset of `starling monitor`: one run, whose account is of packets and connections.
+fn check_monitor(folder: &Path, manifest: &Value) -> Result<Report> {
+    let run = manifest["run"].as_str().unwrap_or_default();
+    let mut report = Report::default();
+    report.note(format!("run {run}: {}", manifest["state"].as_str().unwrap_or("of unknown state")));
+    let Some(account) = Account::from_names(|name| manifest["account"][name].as_u64()) else {
+        report.wrong("it was killed: its account was not written. The rows in its finished parts are whole");
+        return Ok(report);
+    };
+    for (name, left, fates) in account.sums() {
+        report.equal((name, left), ("of all their fates", fates));
+    }
+    for table in ["connections", "certificates", "chains"] {
+        let counted = counted::count(folder, table, run, None)?;
+        for part in counted.missing.iter().map(|part| format!("{part} is missing")).chain(counted.damaged.clone()) {
+            report.wrong(part);
+        }
+        check_table(table, &counted, manifest, &mut report);
+        if table == "connections" {
+            report.equal(("rows in connections", counted.rows), ("connections recorded", account.recorded));
+        }
     }
     Ok(report)
 }

@@ -8,6 +8,7 @@ pub mod lane;
 pub mod links;
 pub mod memory;
 mod metadata;
+pub mod monitor;
 pub mod noise;
 pub mod privileges;
 mod reload;

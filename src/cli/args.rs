@@ -20,6 +20,8 @@ pub struct Args {
 pub enum Command {
     /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
     Scan(Box<Scan>),
+    /// Read captures: what mail, chat and web servers and their clients negotiate, a row a connection.
+    Monitor(Box<Monitor>),
     /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
     Check(Check),
     /// Judge the certificate chains of a dataset: valid, self-signed, expired, and what else the study tells apart.
@@ -386,6 +388,57 @@ pub enum Transmit {
     /// Frames made by the kernel from 16 bytes each and redirected to the driver, or nothing: for drivers with native
     /// XDP and no zero copy; needs Linux 5.18 and a CPU's full attention while it sends.
     Live,
+}
+
+/// `starling monitor`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Of every connection with TLS, or with the clear-text part of a protocol that knows STARTTLS, what was offered and what was \
+agreed on goes into the table connections, the server's certificates into certificates and chains. User names, passwords and \
+messages are never kept, and nothing after the handshake is looked at. Ctrl-C writes what was read until then.
+
+Captures: pcap and pcapng, also packed by gzip; Ethernet, VLAN, raw IP, Linux SLL and SLL2, BSD loopback; IPv4 and IPv6; any \
+snap length. What is missing in a capture is counted (columns gaps, gap_bytes).
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
+
+Examples:
+  starling monitor --pcap monday.pcap tuesday.pcap.gz -o week
+  starling monitor --pcap capture.pcapng --any-port -o seen
+  tcpdump -i eth1 -w - tcp port 25 | starling monitor --pcap - -p smtp -o mail
+  duckdb -init week/views.sql -c \"select protocol, tls_version, count(*) from connections group by all\"")]
+pub struct Monitor {
+    /// Capture files, in the order of time; - is standard input.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub pcap: Vec<PathBuf>,
+
+    /// Ports of servers.
+    #[arg(short = 'p', long = "ports", value_name = "PORTS", default_value = "study", help = ports_help())]
+    pub ports: String,
+
+    /// Watch all other ports too, and recognise by its first words what is spoken there.
+    #[arg(long)]
+    pub any_port: bool,
+
+    /// Folder of the dataset; it must not exist, or be empty.
+    #[arg(short = 'o', long, value_name = "FOLDER")]
+    pub output: PathBuf,
+
+    /// Close the parts of the dataset after this time, in seconds: then they can be read.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub part_age: f64,
+
+    /// Connections that are kept in mind at the same time. If there are more, the one that was silent longest is given up.
+    #[arg(long, value_name = "N", default_value_t = crate::monitor::Config::CONNECTIONS_MAX)]
+    pub connections_max: usize,
+
+    /// Megabytes that all connections together may keep until more bytes come.
+    #[arg(long, value_name = "MIB", default_value_t = crate::monitor::Config::BYTES_MAX >> 20)]
+    pub memory: usize,
+
+    /// No status on standard error.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
 }
 
 /// `starling check`.

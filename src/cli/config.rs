@@ -1,10 +1,12 @@
 //! What is meant: the typed arguments, resolved and validated into a [`Plan`]. Reads the list files.
 
 use super::args::{
-    AnswerArg, OutputModule, ProbeOptions, Scan, TlsOffer, Transmit as TransmitArg, XdpMode, XmppTo as XmppToArg,
+    AnswerArg, Monitor, OutputModule, ProbeOptions, Scan, TlsOffer, Transmit as TransmitArg, XdpMode,
+    XmppTo as XmppToArg,
 };
 use crate::app::links::Transmit;
 use crate::app::memory;
+use crate::app::monitor;
 use crate::app::noise::{self, Part};
 use crate::app::resume::Former;
 use crate::app::scan::{self, Offer, Plan, Rung, XmppTo};
@@ -141,6 +143,29 @@ fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Ve
         quiet: args.quiet,
         described: described(args, words),
         world: Some(Box::new(swarm)),
+    })
+}
+
+/// What `starling monitor` is to do.
+///
+/// # Errors
+/// What is wrong with the command line.
+pub fn monitor(args: &Monitor) -> Result<monitor::Plan> {
+    ensure!(args.connections_max > 0, "--connections-max 0 would keep nothing. Next step: leave it out");
+    ensure!(args.memory > 0, "--memory 0 would keep nothing. Next step: leave it out");
+    let config = crate::monitor::Config {
+        services: ports::parse(&args.ports).context("-p")?,
+        any_port: args.any_port,
+        connections_max: args.connections_max,
+        bytes_max: args.memory << 20,
+    };
+    Ok(monitor::Plan {
+        captures: args.pcap.clone(),
+        config,
+        output: args.output.clone(),
+        part_age: seconds("--part-age", args.part_age)?,
+        quiet: args.quiet,
+        described: serde_json::json!({ "command_line": std::env::args().collect::<Vec<_>>() }),
     })
 }
 

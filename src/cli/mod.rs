@@ -6,7 +6,7 @@ mod dry_run;
 mod report;
 mod resume;
 
-use crate::app::{check, doctor, noise, scan, verify};
+use crate::app::{check, doctor, monitor, noise, scan, verify};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -43,6 +43,7 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Scan(args) => scan(&args),
+        Command::Monitor(args) => monitor(&args),
         Command::Check(args) => match check::check(&args.dataset) {
             Ok(report) => {
                 print!("{report}");
@@ -112,6 +113,20 @@ fn scan(args: &args::Scan) -> Exit {
         Ok(ended) => {
             eprint!("{}", ended.text);
             if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
+        }
+        Err(error) => complain(&error, Exit::Fatal),
+    }
+}
+
+fn monitor(args: &args::Monitor) -> Exit {
+    let plan = match config::monitor(args) {
+        Ok(plan) => plan,
+        Err(error) => return complain(&error, Exit::Usage),
+    };
+    match monitor::run(&plan) {
+        Ok(ended) => {
+            eprint!("{}", ended.text);
+            if ended.stopped { Exit::Stopped } else { Exit::Done }
         }
         Err(error) => complain(&error, Exit::Fatal),
     }

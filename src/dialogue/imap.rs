@@ -10,6 +10,7 @@
 //! (section 7.1); anything else ends the conversation.
 
 use super::line::{Line, text, word, words};
+use super::mechanism::mechanism;
 use super::talk::{Stage, Talk};
 use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
@@ -81,7 +82,7 @@ impl Imap {
 
     fn command(&mut self, line: &Line, literal: Option<u32>) {
         let (tag, rest) = word(line.bytes());
-        let (verb, _) = word(rest);
+        let (verb, arguments) = word(rest);
         if verb.is_empty() && !line.cut() {
             return;
         }
@@ -95,6 +96,11 @@ impl Imap {
             _ if literal.is_some() || verb.is_empty() => Command::Private,
             _ => return,
         };
+        if verb.eq_ignore_ascii_case(b"LOGIN") {
+            self.talk.authenticates("LOGIN command");
+        } else if verb.eq_ignore_ascii_case(b"AUTHENTICATE") {
+            self.talk.authenticates(mechanism(word(arguments).0));
+        }
         if tag.len() > TAG || self.outstanding.len() >= OUTSTANDING {
             self.talk.go_deaf();
             return;

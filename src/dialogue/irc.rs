@@ -16,11 +16,13 @@
 //! welcome to a client that has not introduced itself is believed as far as that nothing more is kept.
 
 use super::line::{Line, text, word};
+use super::mechanism::mechanism;
 use super::talk::{Stage, Talk};
 use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
-/// Bytes looked at of a client's line: the verb and CAP's subcommand. Arguments are never stored.
-const VERB: usize = 16;
+/// Bytes looked at of a client's line: the verb, CAP's subcommand, the mechanism of AUTHENTICATE. Arguments are never
+/// stored.
+const VERB: usize = 40;
 /// Longest token of a PING that is given back (RFC 2812, section 2.3: a message has 512 bytes at most).
 const TOKEN: usize = 400;
 /// PINGs that are answered.
@@ -142,8 +144,15 @@ impl Irc {
                 self.pongs = self.pongs.saturating_add(1);
             }
             b"" | b"CAP" | b"PING" => {}
-            // NICK, USER, PASS, AUTHENTICATE, WEBIRC...
-            _ => self.introduced = true,
+            // NICK, USER, WEBIRC...
+            verb => {
+                match verb {
+                    b"PASS" => self.talk.authenticates("PASS"),
+                    b"AUTHENTICATE" => self.talk.authenticates(mechanism(word(rest).0)),
+                    _ => {}
+                }
+                self.introduced = true;
+            }
         }
     }
 

@@ -9,12 +9,13 @@
 //! sends them so.
 
 use super::line::{Line, text, word, words};
+use super::mechanism::mechanism;
 use super::outstanding::Outstanding;
 use super::talk::{Stage, Talk};
 use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
 /// Bytes looked at of a client's line: the verb. Arguments are never stored.
-const VERB: usize = 16;
+const VERB: usize = 48;
 /// Commands without their replies that are followed; pipelining beyond it is not understood.
 const OUTSTANDING: usize = 32;
 
@@ -48,7 +49,7 @@ impl ManageSieve {
     }
 
     fn command(&mut self, line: &[u8]) {
-        let (verb, _) = word(line);
+        let (verb, rest) = word(line);
         if verb.is_empty() {
             return;
         }
@@ -56,7 +57,17 @@ impl ManageSieve {
             b"CAPABILITY" => Command::List,
             b"STARTTLS" if !self.talk.inside => Command::StartTls,
             b"LOGOUT" => Command::Logout,
-            b"AUTHENTICATE" => Command::Private,
+            b"AUTHENTICATE" => {
+                self.talk.authenticates(mechanism(
+                    word(rest)
+                        .0
+                        .trim_ascii()
+                        .strip_prefix(b"\"")
+                        .and_then(|name| name.strip_suffix(b"\""))
+                        .unwrap_or_default(),
+                ));
+                Command::Private
+            }
             _ => Command::Other,
         };
         if self.outstanding.len() + 1 >= OUTSTANDING {

@@ -11,6 +11,7 @@ pub mod imap;
 pub mod irc;
 pub mod line;
 pub mod managesieve;
+pub mod mechanism;
 mod outstanding;
 pub mod pop3;
 pub mod smtp;
@@ -127,6 +128,8 @@ pub struct Findings {
     pub upgrade: Upgrade,
     /// Capabilities inside TLS.
     pub after: Capabilities,
+    /// How the client began to authenticate before encryption: with which mechanism, by [`mechanism`], or with which command.
+    pub auth_clear: Option<&'static str>,
     /// Some line or list exceeded its limit and was cut.
     pub truncated: bool,
     /// The first line that is not of the protocol, as the server sent it. In place of a greeting it ends the

@@ -10,12 +10,13 @@
 //! [`Findings::apop`] says whether the greeting has a timestamp (RFC 1939, section 7).
 
 use super::line::{Line, text, word, words};
+use super::mechanism::mechanism;
 use super::outstanding::Outstanding;
 use super::talk::{Stage, Talk};
 use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
-/// Bytes looked at of a client's line: the verb. Arguments are never stored.
-const VERB: usize = 8;
+/// Bytes looked at of a client's line: the verb, and the mechanism of AUTH. Arguments are never stored.
+const VERB: usize = 40;
 /// Commands without their replies that are followed; pipelining beyond it is not understood.
 const OUTSTANDING: usize = 128;
 
@@ -54,7 +55,7 @@ impl Pop3 {
     }
 
     fn command(&mut self, line: &[u8]) {
-        let (verb, _) = word(line);
+        let (verb, rest) = word(line);
         if verb.is_empty() {
             return;
         }
@@ -72,6 +73,13 @@ impl Pop3 {
             return;
         }
         self.outstanding.push(command);
+        match verb.to_ascii_uppercase().as_slice() {
+            b"PASS" => self.talk.authenticates("USER"),
+            b"APOP" => self.talk.authenticates("APOP"),
+            // Without a mechanism it asks for a list (as before RFC 1734 was replaced).
+            b"AUTH" if !rest.is_empty() => self.talk.authenticates(mechanism(word(rest).0)),
+            _ => {}
+        }
         match command {
             Command::Capa => self.talk.capabilities().asked = true,
             Command::Stls => {

@@ -14,12 +14,13 @@
 //! server that refuses EHLO is not tried with HELO: nothing could be learned.
 
 use super::line::{Line, text, word, words};
+use super::mechanism::mechanism;
 use super::outstanding::Outstanding;
 use super::talk::{Stage, Talk};
 use super::{Call, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 
-/// Bytes looked at of a client's line: the verb. Arguments are never stored.
-const VERB: usize = 16;
+/// Bytes looked at of a client's line: the verb, and the mechanism of AUTH. Arguments are never stored.
+const VERB: usize = 40;
 /// Commands without their replies that are followed; pipelining beyond it is not understood.
 const OUTSTANDING: usize = 128;
 
@@ -70,7 +71,7 @@ impl Smtp {
     }
 
     fn command(&mut self, line: &[u8]) {
-        let (verb, _) = word(line);
+        let (verb, rest) = word(line);
         if verb.is_empty() {
             return;
         }
@@ -87,6 +88,9 @@ impl Smtp {
             return;
         }
         self.outstanding.push(command);
+        if verb.eq_ignore_ascii_case(b"AUTH") {
+            self.talk.authenticates(mechanism(word(rest).0));
+        }
         match command {
             Command::Ehlo => self.talk.capabilities().asked = true,
             Command::StartTls => {

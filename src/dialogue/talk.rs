@@ -260,6 +260,13 @@ impl Talk {
         });
     }
 
+    /// The client begins to authenticate.
+    pub(super) fn authenticates(&mut self, how: &'static str) {
+        if !self.inside {
+            self.findings.auth_clear.get_or_insert(how);
+        }
+    }
+
     /// A line that is not of the protocol: the first one is kept.
     pub(super) fn violation(&mut self, line: &Line) {
         if self.findings.violation.is_none() {

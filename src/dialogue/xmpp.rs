@@ -20,6 +20,7 @@
 mod stream;
 
 use super::line::text;
+use super::mechanism::mechanism;
 use super::{Call, Capabilities, Direction, Expect, Findings, Next, Observe, Speak, Start, limits};
 use std::net::Ipv4Addr;
 use stream::{Element, Item, Stream, Unreadable};
@@ -31,6 +32,11 @@ const ERROR: &str = "{http://etherx.jabber.org/streams}error";
 const CONDITIONS: &str = "{urn:ietf:params:xml:ns:xmpp-streams}";
 const STARTTLS: &str = "{urn:ietf:params:xml:ns:xmpp-tls}starttls";
 const PROCEED: &str = "{urn:ietf:params:xml:ns:xmpp-tls}proceed";
+/// SASL (RFC 6120, section 6.4.2), SASL2 (XEP-0388), and what was before both (XEP-0078).
+const AUTH: &str = "{urn:ietf:params:xml:ns:xmpp-sasl}auth";
+const AUTHENTICATE: &str = "{urn:xmpp:sasl:2}authenticate";
+const IQ: &str = "{jabber:client}iq";
+const OLD_AUTH: &str = "{jabber:iq:auth}query";
 const FAILURE: &str = "{urn:ietf:params:xml:ns:xmpp-tls}failure";
 
 /// Whose stream it is.
@@ -94,6 +100,8 @@ pub struct Xmpp {
     versioned: bool,
     /// `<starttls/>` is among the features under way, and whether it is required.
     starttls: Option<bool>,
+    /// The client's element under way is a query of which the child is awaited.
+    asking: bool,
     /// The client has closed its stream.
     closing: bool,
     server: Stream,
@@ -126,6 +134,7 @@ impl Xmpp {
             headed: false,
             versioned: false,
             starttls: None,
+            asking: false,
             closing: false,
             server: Stream::default(),
             client: Stream::default(),
@@ -180,7 +189,7 @@ impl Xmpp {
     fn server_item(&mut self, item: Item) {
         match item {
             Item::Root(root) => self.header(&root),
-            Item::Begin(name) => self.begin(&name),
+            Item::Begin(element) => self.begin(&element.name),
             Item::Child(child) => match self.within {
                 Within::Features => self.feature(&child),
                 Within::Error => self.condition(&child),
@@ -338,15 +347,38 @@ impl Xmpp {
     fn client_item(&mut self, item: &Item) {
         match item {
             Item::Root(root) if root.name == ROOT => self.capabilities_mut().asked = true,
-            Item::Begin(name) if name == STARTTLS && !self.inside => self.findings.upgrade.sent = true,
-            Item::Begin(_) | Item::Root(_) => self.go_deaf(),
+            Item::Begin(element) if element.name == STARTTLS && !self.inside => self.findings.upgrade.sent = true,
+            // What it is for, its child says.
+            Item::Begin(element) if element.name == IQ && !self.inside => self.asking = true,
+            Item::Begin(element) => {
+                if matches!(element.name.as_str(), AUTH | AUTHENTICATE) {
+                    let named = element.attributes.iter().find(|(name, _)| name == "mechanism");
+                    self.authenticates(named.map_or("other", |(_, value)| mechanism(value.as_bytes())));
+                }
+                self.go_deaf();
+            }
+            Item::Root(_) => self.go_deaf(),
+            Item::Child(child) if self.asking => {
+                if child.name == OLD_AUTH {
+                    self.authenticates("jabber:iq:auth");
+                }
+                self.go_deaf();
+            }
+            Item::End if self.asking => self.go_deaf(),
             Item::End => self.hearing = Hearing::Held { overrun: false },
             Item::Child(_) => {}
             Item::Close => self.closing = true,
         }
     }
 
+    fn authenticates(&mut self, how: &'static str) {
+        if !self.inside {
+            self.findings.auth_clear.get_or_insert(how);
+        }
+    }
+
     fn go_deaf(&mut self) {
+        self.asking = false;
         self.hearing = Hearing::Deaf;
         self.client = Stream::default();
     }

@@ -421,6 +421,12 @@ table! {
         tls_client_certificate: Option<bool>,
         /// The server stapled an OCSP response (before TLS 1.3). Absent where certificates were not seen.
         tls_ocsp: Option<bool>,
+        /// What that response says of the leaf, in the words of `handshakes`. Its signature is not checked.
+        tls_ocsp_status: Option<&'static str>,
+        /// When that status was known to be right.
+        tls_ocsp_this_update: Option<UtcMicros>,
+        /// When newer information was to be there.
+        tls_ocsp_next_update: Option<UtcMicros>,
         /// Signed certificate timestamps in the extension of the ServerHello (RFC 6962, section 3.3). Absent where there
         /// is none.
         tls_scts: Option<u16>,

@@ -13,35 +13,35 @@ macro_rules! dialogues {
     ($($family:ident: $observer:ident by $new:path, $speaker:ident;)*) => {
         /// The dialogue of a connection.
         #[derive(Debug)]
-        pub(super) enum Dialogue {
+        pub(crate) enum Dialogue {
             $($family($observer),)*
             /// Nothing is said.
             Silent,
         }
 
         impl Dialogue {
-            pub(super) fn new(family: Family, start: Start) -> Self {
+            pub(crate) fn new(family: Family, start: Start) -> Self {
                 match family {
                     $(Family::$family => Self::$family($new(start)),)*
                     Family::Silent => Self::Silent,
                 }
             }
 
-            pub(super) fn observe(&mut self, from: Direction, bytes: &[u8]) {
+            pub(crate) fn observe(&mut self, from: Direction, bytes: &[u8]) {
                 match self {
                     $(Self::$family(observer) => observer.bytes(from, bytes),)*
                     Self::Silent => {}
                 }
             }
 
-            pub(super) fn closed(&mut self, from: Direction) {
+            pub(crate) fn closed(&mut self, from: Direction) {
                 match self {
                     $(Self::$family(observer) => observer.closed(from),)*
                     Self::Silent => {}
                 }
             }
 
-            pub(super) fn tls_started(&mut self) {
+            pub(crate) fn tls_started(&mut self) {
                 match self {
                     $(Self::$family(observer) => observer.tls_started(),)*
                     Self::Silent => {}
@@ -49,21 +49,21 @@ macro_rules! dialogues {
             }
 
             /// Where it stands; `None` where nothing is said.
-            pub(super) fn expect(&self) -> Option<Expect> {
+            pub(crate) fn expect(&self) -> Option<Expect> {
                 match self {
                     $(Self::$family(observer) => Some(observer.expect()),)*
                     Self::Silent => None,
                 }
             }
 
-            pub(super) fn findings(&self) -> Option<&Findings> {
+            pub(crate) fn findings(&self) -> Option<&Findings> {
                 match self {
                     $(Self::$family(observer) => Some(observer.findings()),)*
                     Self::Silent => None,
                 }
             }
 
-            pub(super) fn next(&self, call: &Call<'_>) -> Next {
+            pub(crate) fn next(&self, call: &Call<'_>) -> Next {
                 match self {
                     $(Self::$family(observer) => $speaker.next(observer, call),)*
                     Self::Silent => Next::Close,

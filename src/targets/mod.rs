@@ -95,9 +95,7 @@ impl Space {
     #[inline]
     fn nth_address(&self, index: u64) -> u64 {
         let product = u128::from(index + 1) * u128::from(self.reciprocal);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of 128 bits")]
-        let high = (product >> 64) as u64;
-        high
+        (product >> 64) as u64
     }
 
     fn single_target(&self, index: u64) -> Target {

@@ -43,6 +43,32 @@ impl Assembler {
         0
     }
 
+    /// Takes `data` at `position` without a copy, if it begins in order and nothing waits: what of it is new.
+    pub fn pass_through<'a>(&mut self, position: u64, data: &'a [u8]) -> Option<&'a [u8]> {
+        if position > self.next || !self.waiting.is_empty() {
+            return None;
+        }
+        let known = usize::try_from(self.next - position).unwrap_or(usize::MAX);
+        let fresh = data.get(known..).unwrap_or_default();
+        self.next += fresh.len() as u64;
+        Some(fresh)
+    }
+
+    /// Position of the first byte that waits behind a hole.
+    pub fn first_waiting(&self) -> Option<u64> {
+        self.waiting.first().map(|piece| piece.0)
+    }
+
+    /// Gives up the bytes up to `position`, or up to the first that wait if that is earlier; appends what is in order
+    /// then to `out`. Returns how many bytes were given up.
+    pub fn skip(&mut self, position: u64, out: &mut Vec<u8>) -> u64 {
+        let to = self.first_waiting().map_or(position, |first| first.min(position));
+        let lost = to.saturating_sub(self.next);
+        self.next += lost;
+        self.deliver(out);
+        lost
+    }
+
     /// Passes on what begins in order, with what waited behind it: no limit applies, however many holes it fills.
     fn pass(&mut self, mut data: &[u8], out: &mut Vec<u8>) {
         while !data.is_empty() {
@@ -136,6 +162,19 @@ mod tests {
         assembler.insert(2, b"CD", &mut out);
         assembler.insert(0, b"abcdef", &mut out);
         assert_eq!(out, b"abCDef");
+    }
+
+    #[test]
+    fn a_hole_can_be_given_up_and_what_begins_in_order_is_not_copied() {
+        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        assert_eq!(assembler.pass_through(0, b"ab"), Some(&b"ab"[..]));
+        assert_eq!(assembler.pass_through(1, b"bc"), Some(&b"c"[..]));
+        assert_eq!(assembler.pass_through(0, b"a"), Some(&b""[..]));
+        assert_eq!(assembler.pass_through(5, b"f"), None);
+        assembler.insert(5, b"f", &mut out);
+        assert_eq!((assembler.pass_through(3, b"d"), assembler.first_waiting()), (None, Some(5)));
+        assert_eq!((assembler.skip(100, &mut out), &out[..], assembler.next()), (2, &b"f"[..], 6));
+        assert_eq!((assembler.skip(9, &mut out), assembler.skip(3, &mut out), assembler.next()), (3, 0, 9));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod facts;
 mod failure;
 pub mod legacy;
 mod modern;
-mod names;
+pub mod names;
 pub mod ocsp;
 mod rung;
 mod session;

@@ -4,7 +4,7 @@ use rustls::{AlertDescription, NamedGroup};
 use tls_parser::TlsCipherSuite;
 
 /// Protocol version.
-pub(super) const fn version(version: u16) -> Option<&'static str> {
+pub const fn version(version: u16) -> Option<&'static str> {
     match version {
         0x0300 => Some("SSLv3"),
         0x0301 => Some("TLSv1.0"),
@@ -15,13 +15,31 @@ pub(super) const fn version(version: u16) -> Option<&'static str> {
     }
 }
 
+/// Protocol version, whatever a peer may have chosen: as above; drafts and experiments of TLS 1.3 by name; else `0x` and four
+/// digits.
+pub fn any_version(version: u16) -> String {
+    match version.to_be_bytes() {
+        [0, 2] => "SSLv2".to_owned(),
+        [0x7f, draft] => format!("TLSv1.3-draft{draft}"),
+        [0x7e, _] => format!("TLSv1.3-experiment-{version:04x}"),
+        [0xfb, _] => format!("TLSv1.3-{version:04x}"),
+        _ => self::version(version).map_or_else(|| format!("0x{version:04x}"), str::to_owned),
+    }
+}
+
 /// Cipher suite.
-pub(super) fn cipher(suite: u16) -> String {
+pub fn cipher(suite: u16) -> String {
     TlsCipherSuite::from_id(suite).map_or_else(|| format!("0x{suite:04x}"), |suite| suite.name.to_owned())
 }
 
 /// Supported group.
-pub(super) fn group(group: u16) -> String {
+pub fn group(group: u16) -> String {
+    // Experiments that were widely deployed (draft-tls-westerbaan-xyber768d00, Google's CECPQ2).
+    match group {
+        0x6399 => return "X25519Kyber768Draft00".to_owned(),
+        0x4138 => return "CECPQ2".to_owned(),
+        _ => {}
+    }
     let group = NamedGroup::from(group);
     match group {
         NamedGroup::X25519 | NamedGroup::X448 => group.as_str().unwrap_or_default().to_lowercase(),
@@ -30,7 +48,7 @@ pub(super) fn group(group: u16) -> String {
 }
 
 /// Signature scheme.
-pub(super) fn signature(scheme: u16) -> String {
+pub fn signature(scheme: u16) -> String {
     let name = match scheme {
         0x0201 => "rsa_pkcs1_sha1",
         0x0203 => "ecdsa_sha1",
@@ -54,7 +72,7 @@ pub(super) fn signature(scheme: u16) -> String {
 }
 
 /// Alert description: `HandshakeFailure` becomes `handshake_failure`.
-pub(super) fn alert(description: u8) -> String {
+pub fn alert(description: u8) -> String {
     let known = AlertDescription::from(description);
     let Some(name) = known.as_str() else { return format!("alert_{description}") };
     let mut snake = String::with_capacity(name.len() + 4);
@@ -73,6 +91,10 @@ mod tests {
 
     #[test]
     fn names_are_those_of_iana() {
+        let versions = [0x0300, 0x0304, 0x7f1c, 0x7e01, 0xfb1a, 0x0505].map(any_version);
+        let drafts = ["TLSv1.3-draft28", "TLSv1.3-experiment-7e01", "TLSv1.3-fb1a"];
+        assert_eq!(versions, ["SSLv3", "TLSv1.3", drafts[0], drafts[1], drafts[2], "0x0505"]);
+        assert_eq!((group(0x6399), group(0x4138)), ("X25519Kyber768Draft00".to_owned(), "CECPQ2".to_owned()));
         assert_eq!(version(0x0300), Some("SSLv3"));
         assert_eq!(version(0x0305), None);
         assert_eq!(cipher(0x1301), "TLS_AES_128_GCM_SHA256");

@@ -1,6 +1,6 @@
 //! The seeds of the corpora: inputs that reach deep, from which a fuzzer finds its way to the rest.
 
-use super::bodies::{frame, tls};
+use super::bodies::{frame, monitor, tls};
 use starling::tcp::cookie::cookie;
 use starling::tls::{Alpn, Client, Offer, Rung, Session};
 use starling::wire::emit::{Outgoing, segment as emit};
@@ -16,9 +16,11 @@ pub(super) fn all() -> Vec<Seed> {
     all.extend(dialogues());
     all.extend(streams());
     all.extend(flights());
+    all.extend(old_flights());
     all.extend(worlds());
     all.extend(filters());
     all.extend(files());
+    all.extend(passing_by());
     all
 }
 
@@ -30,6 +32,48 @@ fn filters() -> Vec<Seed> {
         ("unknown", "sucess = 1 || (saddr < 1"),
     ];
     texts.map(|(name, text)| ("filter", name.to_owned(), text.as_bytes().to_vec())).into()
+}
+
+/// What passes by: a mail client that upgrades, with losses and without; as events and as a capture file.
+fn passing_by() -> Vec<Seed> {
+    use monitor::Event::{Ack, Data, Fin, Lost, Syn, Time};
+    let event = |side: u8, what: monitor::Event, bytes: &[u8]| {
+        let head = [side | (what as u8) << 2, u8::try_from(bytes.len()).unwrap()];
+        let bytes = if matches!(what, Data | Fin) { bytes } else { &[] };
+        [&head[..], bytes].concat()
+    };
+    let open = [event(0, Syn, b""), event(1, Syn, b""), event(0, Ack, b"")].concat();
+    let upgrade = [
+        event(1, Data, b"220 a ESMTP\r\n"),
+        event(0, Data, b"EHLO b\r\n"),
+        event(1, Data, b"250-a\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"),
+        event(0, Data, b"STARTTLS\r\n"),
+        event(1, Data, b"220 go\r\n"),
+    ]
+    .concat();
+    let hello = [&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3][..], &[7; 32], &[0, 0, 2, 0, 0x2f, 1, 0]].concat();
+    let chosen = [&[22, 3, 3, 0, 56, 2, 0, 0, 38, 3, 3][..], &[9; 32], &[0, 0, 0x2f, 0]].concat();
+    let chain = [11, 0, 0, 6, 0, 0, 3, 0, 0, 0, 14, 0, 0, 0];
+    let changed = [20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 4, 9, 9, 9, 9];
+    let tls = [
+        event(0, Data, &hello),
+        event(1, Data, &[&chosen[..], &chain].concat()),
+        event(0, Data, &changed),
+        event(1, Data, &changed),
+        event(0, Fin, b""),
+        event(1, Fin, b""),
+    ]
+    .concat();
+    let whole = [&open[..], &upgrade, &tls].concat();
+    let lossy = [&open[..], &upgrade[..15], &event(0, Lost, &[0; 9]), &event(0, Time, &[0; 200]), &upgrade[25..], &tls]
+        .concat();
+    let seed = |name: &str, mode: u8, bytes: &[u8]| ("monitor", name.to_owned(), [&[mode], bytes].concat());
+    vec![
+        seed("upgrade", 1, &whole),
+        seed("lossy", 1, &lossy),
+        seed("midstream", 3, &tls),
+        seed("file", 0, &monitor::capture_of(&whole)),
+    ]
 }
 
 const ACK: u8 = flags::ACK;
@@ -290,6 +334,21 @@ fn flights() -> Vec<Seed> {
     .into_iter()
     .map(|(name, bytes)| ("tls", name.to_owned(), bytes))
     .collect()
+}
+
+/// What real servers of old versions said, behind the number of the hello they said it to.
+fn old_flights() -> Vec<Seed> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/legacy");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let recordings = entries.filter(|path| path.extension().is_some_and(|end| end == "bin"));
+    recordings
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let mode = u8::from(name.contains("-ssl3-"));
+            let bytes = [&[mode][..], &std::fs::read(&path).unwrap()].concat();
+            ("legacy", name, bytes)
+        })
+        .collect()
 }
 
 /// Addresses, connections, rate, seed and kinds of hosts, as `engine` decodes them; then what spoils the world.

@@ -286,6 +286,7 @@ fn who_registers_is_not_kept() {
     let found = Findings {
         before: listed(&["tls", "sasl=PLAIN"], &["PLAIN"]),
         upgrade: Upgrade { accepted: Some(false), ..upgraded("691") },
+        auth_clear: Some("PASS"),
         ..Findings::default()
     };
     assert_eq!(observer.findings(), &found);

@@ -39,8 +39,8 @@ const COMMON: &[&str] = &[
 pub(super) enum Item {
     /// The root's start tag.
     Root(Element),
-    /// The begin of an element below the root.
-    Begin(String),
+    /// The start tag of an element below the root.
+    Begin(Element),
     /// A child of it, complete.
     Child(Element),
     /// Its end.
@@ -271,7 +271,7 @@ impl Stream {
                 self.settled = true;
                 return Ok(Some(Item::Root(head)));
             }
-            2 => return Ok(Some(Item::Begin(head.name))),
+            2 => return Ok(Some(Item::Begin(head))),
             3 => self.under_way().child = head,
             _ if fits => self.under_way().leaf = head,
             _ => {}

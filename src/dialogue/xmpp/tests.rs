@@ -371,9 +371,32 @@ fn of_a_client_nothing_is_kept_and_what_it_logs_in_with_is_not_heard() {
             greeting: Some("version=1.0".into()),
             before: listed(&["{jabber:client}mechanisms PLAIN"], "PLAIN"),
             upgrade: no_upgrade,
+            auth_clear: Some("PLAIN"),
             ..Findings::default()
         }
     );
+}
+
+#[test]
+fn how_a_client_authenticates_is_seen_in_each_way() {
+    let cases = [
+        ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>c2VjcmV0</auth>", Some("SCRAM-SHA-1")),
+        ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='c2VjcmV0'/>", Some("other")),
+        ("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='plain'/>", Some("PLAIN")),
+        (
+            "<iq type='set'><query xmlns='jabber:iq:auth'><password>s3cret</password></query></iq>",
+            Some("jabber:iq:auth"),
+        ),
+        ("<iq type='get'><query xmlns='jabber:iq:version'/></iq>", None),
+        ("<iq/>", None),
+    ];
+    for (said, auth_clear) in cases {
+        let mut xmpp = Xmpp::client(Start::Clear);
+        xmpp.bytes(Direction::Client, head("version='1.0'").as_bytes());
+        xmpp.bytes(Direction::Client, said.as_bytes());
+        assert_eq!((xmpp.findings().auth_clear, xmpp.expect()), (auth_clear, Expect::Command), "{said}");
+        assert!(!format!("{xmpp:?}").contains("s3cret"));
+    }
 }
 
 #[test]

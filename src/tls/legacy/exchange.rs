@@ -79,9 +79,9 @@ fn finite_field(prime: &[u8], generator: &[u8], public: &[u8], random: &mut Rand
     // As long as the group is strong (RFC 7919, section 5.2), and shorter than a small prime.
     let bits = match field.bits {
         0..=1_024 => 160,
-        ..=2_048 => 225,
-        ..=3_072 => 275,
-        ..=4_096 => 325,
+        1_025..=2_048 => 225,
+        2_049..=3_072 => 275,
+        3_073..=4_096 => 325,
         _ => 400,
     };
     let mut secret = vec![0; usize::div_ceil(bits, 8)];
@@ -145,7 +145,7 @@ impl Field {
     fn number(&self, bytes: &[u8]) -> Option<BoxedMontyForm> {
         let bytes = significant(bytes);
         let number = BoxedUint::from_be_slice(bytes, self.precision).ok()?;
-        (!bytes.is_empty() && &number < self.parameters.modulus().as_ref())
+        (!bytes.is_empty() && number < *self.parameters.modulus().as_ref())
             .then(|| BoxedMontyForm::new(number, &self.parameters))
     }
 

@@ -100,6 +100,7 @@ fn vector16(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
     use crate::tls::tap::Tap;

@@ -179,7 +179,7 @@ impl std::fmt::Debug for Protection {
 impl Protection {
     /// For sealing, or for opening.
     pub(super) fn new(method: Method, version: u16, keys: Keys<'_>, sealing: bool) -> Option<Self> {
-        fn boxed<C, E, D>(keys: Keys<'_>, sealing: bool) -> Option<Box<dyn Blocks>>
+        fn boxed<E, D>(keys: Keys<'_>, sealing: bool) -> Option<Box<dyn Blocks>>
         where
             E: BlockModeEncrypt + KeyIvInit + Send + Sync + 'static,
             D: BlockModeDecrypt + KeyIvInit + Send + Sync + 'static,
@@ -193,7 +193,7 @@ impl Protection {
         }
         macro_rules! cbc {
             ($cipher:ty) => {
-                State::Blocks(boxed::<$cipher, cbc::Encryptor<$cipher>, cbc::Decryptor<$cipher>>(keys, sealing)?)
+                State::Blocks(boxed::<cbc::Encryptor<$cipher>, cbc::Decryptor<$cipher>>(keys, sealing)?)
             };
         }
         let aead = |algorithm, explicit| {
@@ -271,7 +271,7 @@ impl Protection {
             }
             State::Blocks(blocks) => {
                 let size = blocks.size();
-                if payload.is_empty() || payload.len() % size != 0 {
+                if payload.is_empty() || !payload.len().is_multiple_of(size) {
                     return None;
                 }
                 blocks.apply(payload);

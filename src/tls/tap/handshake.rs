@@ -11,6 +11,7 @@ pub(in crate::tls) mod kind {
     pub(in crate::tls) const CLIENT_HELLO: u8 = 1;
     pub(in crate::tls) const SERVER_HELLO: u8 = 2;
     pub(in crate::tls) const NEW_SESSION_TICKET: u8 = 4;
+    pub(in crate::tls) const HELLO_RETRY_REQUEST: u8 = 6;
     pub(in crate::tls) const ENCRYPTED_EXTENSIONS: u8 = 8;
     pub(in crate::tls) const CERTIFICATE: u8 = 11;
     pub(in crate::tls) const SERVER_KEY_EXCHANGE: u8 = 12;
@@ -33,6 +34,11 @@ pub(in crate::tls) struct Messages {
 }
 
 impl Messages {
+    /// Bytes kept of a message under way.
+    pub(super) fn held(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// A message has begun and is not complete.
     pub(in crate::tls) const fn is_partial(&self) -> bool {
         self.have > 0

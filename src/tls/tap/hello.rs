@@ -1,5 +1,6 @@
 //! ClientHello and ServerHello, SSL 3.0 to TLS 1.3 (RFC 8446, sections 4.1.2 and 4.1.3; RFC 6101, section 5.6.1).
 
+use super::messages::timestamps;
 use super::reader::Reader;
 
 /// Types of extensions that are looked into (IANA, TLS ExtensionType).
@@ -7,11 +8,14 @@ pub(in crate::tls) mod extension {
     pub(in crate::tls) const SERVER_NAME: u16 = 0;
     pub(in crate::tls) const STATUS_REQUEST: u16 = 5;
     pub(in crate::tls) const SUPPORTED_GROUPS: u16 = 10;
+    pub(in crate::tls) const EC_POINT_FORMATS: u16 = 11;
     pub(in crate::tls) const SIGNATURE_ALGORITHMS: u16 = 13;
     pub(in crate::tls) const ALPN: u16 = 16;
     pub(in crate::tls) const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
     pub(in crate::tls) const EXTENDED_MASTER_SECRET: u16 = 23;
     pub(in crate::tls) const SUPPORTED_VERSIONS: u16 = 43;
+    /// Until draft 22 of TLS 1.3.
+    pub(in crate::tls) const KEY_SHARE_DRAFT: u16 = 40;
     pub(in crate::tls) const KEY_SHARE: u16 = 51;
 }
 
@@ -38,6 +42,8 @@ pub struct ClientHello {
     pub extensions: Vec<u16>,
     /// `supported_groups`.
     pub groups: Vec<u16>,
+    /// `ec_point_formats`.
+    pub point_formats: Vec<u8>,
     /// `signature_algorithms`.
     pub signatures: Vec<u16>,
     /// Groups of the key shares.
@@ -65,6 +71,8 @@ pub struct ServerHello {
     pub group: Option<u16>,
     /// Protocol of ALPN.
     pub alpn: Option<String>,
+    /// Signed certificate timestamps in its extension (RFC 6962, section 3.3).
+    pub timestamps: Option<u16>,
     /// It is a HelloRetryRequest.
     pub retry: bool,
 }
@@ -112,10 +120,11 @@ impl ClientHello {
                 }
             }
             extension::SUPPORTED_GROUPS => self.groups = data.vector16()?.u16s().collect(),
+            extension::EC_POINT_FORMATS => self.point_formats = data.vector8()?.rest().to_vec(),
             extension::SIGNATURE_ALGORITHMS => self.signatures = data.vector16()?.u16s().collect(),
             extension::ALPN => self.alpn = protocols(data)?,
             extension::SUPPORTED_VERSIONS => self.versions = data.vector8()?.u16s().collect(),
-            extension::KEY_SHARE => {
+            extension::KEY_SHARE | extension::KEY_SHARE_DRAFT => {
                 let mut shares = data.vector16()?;
                 while !shares.is_empty() {
                     self.key_shares.push(shares.u16()?);
@@ -134,9 +143,25 @@ impl ServerHello {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         let retry = reader.take(32)? == RETRY;
+        // Until draft 21 of TLS 1.3 there was neither session id nor compression method.
+        if matches!(version, 0x7f00..=0x7f15) {
+            let mut hello = Self { version, suite: reader.u16()?, ..Self::default() };
+            each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
+            return Some(hello);
+        }
         let session_id = length8(reader.vector8()?.rest());
         let (suite, compression) = (reader.u16()?, reader.u8()?);
         let mut hello = Self { version, session_id, suite, compression, retry, ..Self::default() };
+        each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
+        Some(hello)
+    }
+
+    /// Reads the body of the HelloRetryRequest of drafts: the version; since draft 19 the suite; extensions.
+    pub(super) fn parse_draft_retry(body: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        let version = reader.u16()?;
+        let suite = if version >= 0x7f13 { reader.u16()? } else { 0 };
+        let mut hello = Self { version, suite, retry: true, ..Self::default() };
         each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
         Some(hello)
     }
@@ -146,7 +171,8 @@ impl ServerHello {
         self.extensions.push(kind);
         match kind {
             extension::SUPPORTED_VERSIONS => self.version = data.u16()?,
-            extension::KEY_SHARE => self.group = Some(data.u16()?),
+            extension::KEY_SHARE | extension::KEY_SHARE_DRAFT => self.group = Some(data.u16()?),
+            extension::SIGNED_CERTIFICATE_TIMESTAMP => self.timestamps = Some(timestamps(data)?),
             extension::ALPN => self.alpn = protocols(data)?.into_iter().next(),
             _ => {}
         }

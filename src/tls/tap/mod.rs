@@ -24,6 +24,13 @@ use secret::Opener;
 use tls_parser::TlsCipherSuite;
 
 const TLS_1_3: u16 = 0x0304;
+/// Shortest encrypted record that can be a Finished (RFC 8446, section 4.4.4, with a hash and a tag): an alert is shorter.
+const FINISHED_MIN: u16 = 4 + 32 + 1 + 8;
+
+/// Whether a version is TLS 1.3 or one of its drafts and experiments (0x7fxx, 0x7exx; 0xfbxx was Facebook's).
+pub const fn is_tls13(version: u16) -> bool {
+    version == TLS_1_3 || matches!(version >> 8, 0x7e | 0x7f | 0xfb)
+}
 const ALERTS_MAX: usize = 16;
 /// Longest hello in SSL 2.0's format that is read.
 const V2_HELLO_MAX: usize = 1_024;
@@ -67,11 +74,14 @@ pub struct Flight {
     pub key_exchange: KeyExchange,
     /// The server asked for the client's certificate.
     pub certificate_request: bool,
+    /// The server's flight came to its ServerHelloDone (before TLS 1.3): no session was resumed.
+    pub hello_done: bool,
     /// The server's ticket.
     pub ticket: Option<Ticket>,
     /// Alerts sent in the clear, or under the known secret.
     pub alerts: Vec<Alert>,
-    /// The rest of the flight was encrypted, and its secret not known.
+    /// The rest of the flight was encrypted, and its secret not known. Of a client: it went on encrypted in TLS 1.3, with
+    /// what can be its Finished.
     pub hidden: bool,
     /// ChangeCipherSpec, or from TLS 1.3 on Finished: this direction did all that its handshake needs.
     pub complete: bool,
@@ -90,6 +100,8 @@ pub enum Unreadable {
     TooLong(u8),
     /// A record that the secret does not open.
     Record,
+    /// Bytes are missing.
+    Gap,
 }
 
 impl Unreadable {
@@ -100,6 +112,7 @@ impl Unreadable {
             Self::Message(kind) => format!("handshake message {kind} is malformed"),
             Self::TooLong(kind) => format!("handshake message {kind} is too long"),
             Self::Record => "an encrypted record does not open".to_owned(),
+            Self::Gap => "bytes of the handshake are missing".to_owned(),
         }
     }
 }
@@ -116,6 +129,10 @@ pub struct Tap {
     opener: Option<Opener>,
     secret: Vec<u8>,
     from_client: bool,
+    /// Version that the server chose, as told to the reader of a client.
+    negotiated: Option<u16>,
+    /// The client sent a ChangeCipherSpec.
+    changed: bool,
     begun: bool,
     over: bool,
     flight: Flight,
@@ -137,6 +154,24 @@ impl Tap {
     pub fn set_secret(&mut self, secret: &[u8]) {
         self.secret = secret.to_vec();
         self.open();
+    }
+
+    /// The version that the server chose, for the reader of a client. Known before the bytes that answer it.
+    pub const fn set_negotiated(&mut self, version: u16) {
+        self.negotiated = Some(version);
+    }
+
+    /// Bytes are missing here: what follows cannot be read.
+    pub fn gap(&mut self) {
+        if !self.over {
+            self.flight.error = Some(Unreadable::Gap);
+            self.end();
+        }
+    }
+
+    /// Bytes kept until more come.
+    pub fn held(&self) -> usize {
+        self.buffer.capacity() + self.messages.held()
     }
 
     /// Takes the next bytes.
@@ -229,8 +264,11 @@ impl Tap {
     }
 
     fn portion(&mut self, portion: &Portion<'_>) -> Result<(), Unreadable> {
+        if self.from_client && self.encrypted_by_client(portion) {
+            return Ok(());
+        }
         if portion.header.content == Content::ApplicationData && self.opener.is_none() {
-            self.flight.hidden = self.version() == Some(TLS_1_3);
+            self.flight.hidden = self.version().is_some_and(is_tls13);
             self.end();
             return Ok(());
         }
@@ -243,7 +281,11 @@ impl Tap {
                 Ok(())
             }
             // In TLS 1.3 it means nothing (RFC 8446, section D.4).
-            Content::ChangeCipherSpec if self.version() == Some(TLS_1_3) => Ok(()),
+            Content::ChangeCipherSpec if self.version().is_some_and(is_tls13) => Ok(()),
+            Content::ChangeCipherSpec if self.from_client => {
+                self.changed = true;
+                Ok(())
+            }
             Content::ChangeCipherSpec => {
                 self.flight.complete = true;
                 self.end();
@@ -253,10 +295,30 @@ impl Tap {
         }
     }
 
+    /// Whether a portion of a client's record is encrypted. Before TLS 1.3 what follows ChangeCipherSpec is; in TLS 1.3,
+    /// where that means nothing, application data, among which early data comes before the server's choice.
+    fn encrypted_by_client(&mut self, portion: &Portion<'_>) -> bool {
+        let tls13 = self.negotiated.map(is_tls13);
+        match portion.header.content {
+            Content::ApplicationData if tls13.is_none() && !self.changed => true,
+            Content::ApplicationData => {
+                self.flight.hidden = tls13 == Some(true) && portion.header.length >= FINISHED_MIN;
+                self.end();
+                true
+            }
+            Content::Handshake | Content::Alert if self.changed && tls13 != Some(true) => {
+                self.flight.complete = portion.header.content == Content::Handshake;
+                self.end();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The negotiated version, as far as this direction shows it.
     fn version(&self) -> Option<u16> {
         let hello = self.flight.server_hello.as_ref().or(self.flight.retry.as_ref());
-        hello.map(|hello| hello.version)
+        hello.map(|hello| hello.version).or(self.negotiated)
     }
 
     fn handshake(&mut self, mut bytes: &[u8]) -> Result<(), Unreadable> {
@@ -340,7 +402,7 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
             let hello = flight.server_hello.as_mut()?;
             hello::each_extension(&mut Reader::new(body), |kind, data| hello.extension(kind, data))?;
         }
-        kind::CERTIFICATE if version == TLS_1_3 => flight.certificates = Some(Certificates::parse_13(body)?),
+        kind::CERTIFICATE if is_tls13(version) => flight.certificates = Some(Certificates::parse_13(body)?),
         kind::CERTIFICATE => flight.certificates = Some(Certificates::parse(body)?),
         kind::CERTIFICATE_STATUS => flight.certificates.as_mut()?.ocsp = messages::status(Reader::new(body)),
         kind::SERVER_KEY_EXCHANGE => {
@@ -349,13 +411,16 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
             }
         }
         kind::CERTIFICATE_REQUEST => flight.certificate_request = true,
+        kind::SERVER_HELLO_DONE => flight.hello_done = true,
+        // Until draft 21 of TLS 1.3 it was a message of its own.
+        kind::HELLO_RETRY_REQUEST => flight.retry = ServerHello::parse_draft_retry(body),
         kind::CERTIFICATE_VERIFY => flight.key_exchange.signature = Some(Reader::new(body).u16()?),
         kind::NEW_SESSION_TICKET => {
             let mut reader = Reader::new(body);
             let (lifetime, ticket) = (reader.u32()?, reader.vector16()?.rest());
             flight.ticket = Some(Ticket { lifetime, length: u16::try_from(ticket.len()).unwrap_or(u16::MAX) });
         }
-        kind::FINISHED if version == TLS_1_3 => {
+        kind::FINISHED if is_tls13(version) => {
             flight.complete = true;
             return Some(true);
         }
@@ -365,4 +430,5 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests;

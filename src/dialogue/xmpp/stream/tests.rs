@@ -34,7 +34,7 @@ fn below(bytes: &str) -> Vec<Result<Item, Unreadable>> {
 }
 
 fn begin(name: &str) -> Result<Item, Unreadable> {
-    Ok(Item::Begin(name.to_owned()))
+    Ok(Item::Begin(Element { name: name.to_owned(), ..Element::default() }))
 }
 
 fn named(name: &str) -> Element {

@@ -1,0 +1,146 @@
+//! The monitor reads every capture; what it finds is compared, column by column, with what tshark, Zeek and others found.
+
+use crate::{Report, read, text};
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use starling::monitor::capture;
+use starling::monitor::table::Monitor;
+use starling::monitor::{Config, Recorded};
+use starling::record::certificate::sha256;
+use starling::targets::ports;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Everything that a capture shows.
+pub(crate) fn monitor(path: &Path) -> Vec<Recorded> {
+    let file = File::open(path).unwrap();
+    let reader: Box<dyn Read + Send> = if path.extension().is_some_and(|end| end == "gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
+    let services = ports::parse("study").unwrap();
+    let (connections_max, bytes_max) = (Config::CONNECTIONS_MAX, Config::BYTES_MAX);
+    let mut monitor = Monitor::new(Config { services, any_port: true, connections_max, bytes_max });
+    let end = capture::read(reader, |packet| {
+        monitor.handle(packet);
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = end {
+        println!("{}: {error}", path.display());
+    }
+    monitor.finish();
+    assert_eq!(monitor.account().wrong(), Vec::<String>::new(), "{}", path.display());
+    std::iter::from_fn(|| monitor.poll()).collect()
+}
+
+/// Protocols by the names that the corpus has for them.
+fn protocol(name: &str) -> &str {
+    match name {
+        "xmpp-client" => "xmpp-c2s",
+        "xmpp-server" => "xmpp-s2s",
+        "xmpps-client" => "xmpps-c2s",
+        name => name,
+    }
+}
+
+type Ends = (String, u64, String, u64);
+
+pub(crate) fn captures(folder: &Path, report: &mut Report) {
+    let expected = read(folder, "expected.json");
+    let mut files: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for row in expected.as_array().unwrap() {
+        files.entry(text(&row["file"])).or_default().push(row);
+    }
+    let mut stated = 0;
+    for (file, rows) in files {
+        let mut found: BTreeMap<Ends, Vec<Recorded>> = BTreeMap::new();
+        for recorded in monitor(&folder.join(file)) {
+            let row = &recorded.row;
+            let ends = (row.client_ip.clone(), row.client_port.into(), row.server_ip.clone(), row.server_port.into());
+            found.entry(ends).or_default().push(recorded);
+        }
+        for row in rows {
+            let name = format!("{file} {}", row["stream"]);
+            let number = |key: &str| row[key].as_u64().unwrap();
+            let ends = (
+                text(&row["client_ip"]).to_owned(),
+                number("client_port"),
+                text(&row["server_ip"]).to_owned(),
+                number("server_port"),
+            );
+            let Some(list) = found.get_mut(&ends).filter(|list| !list.is_empty()) else {
+                report.fact(&name, "connection", "absent", text(&row["protocol"]));
+                continue;
+            };
+            // Of connections between the same ports, in the order in which they began.
+            list.sort_by_key(|recorded| recorded.row.time);
+            let recorded = list.remove(0);
+            compare(&name, &recorded, row, report, &mut stated);
+        }
+        for recorded in found.values().flatten() {
+            let row = &recorded.row;
+            let name = format!("{file} {}:{} -> {}:{}", row.client_ip, row.client_port, row.server_ip, row.server_port);
+            report.fact(&name, "connection", row.protocol, "absent");
+        }
+    }
+    println!("captures, monitored: {stated} values that others only guess at (established, resumed) are not compared");
+    report.part("captures, monitored");
+}
+
+fn compare(name: &str, recorded: &Recorded, row: &Value, report: &mut Report, stated: &mut usize) {
+    let found = &recorded.row;
+    let optional = |value: Option<bool>| value.map_or(String::new(), |value| value.to_string());
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(value) => value.to_string(),
+        other => other.to_string(),
+    };
+    let expected = |key: &str| plain(&row[key]);
+    let mut fact = |what: &str, found: &str, expected: &str| report.fact(name, what, found, expected);
+    fact("protocol", protocol(found.protocol), &expected("protocol"));
+    let upgraded = found.starttls_accepted == Some(true) && found.established.is_some();
+    fact("STARTTLS", &upgraded.to_string(), &expected("starttls"));
+    if row["starttls_offered"].is_boolean() {
+        fact("STARTTLS offered", &optional(found.starttls_offered), &expected("starttls_offered"));
+    }
+    if row["starttls_requested"].is_boolean() {
+        fact("STARTTLS requested", &found.starttls_sent.to_string(), &expected("starttls_requested"));
+    }
+    fact("mechanisms", &found.auth_before.join(" "), &expected("auth_mechanisms"));
+    fact("version", found.tls_version.as_deref().unwrap_or_default(), &expected("tls_version"));
+    fact("cipher", found.tls_cipher.as_deref().unwrap_or_default(), &expected("cipher"));
+    fact("group", found.tls_group.as_deref().unwrap_or_default(), &expected("curve_or_group"));
+    fact("dh_bits", &found.tls_dh_bits.map_or(String::new(), |bits| bits.to_string()), &expected("dh_bits"));
+    fact("SNI", found.sni.as_deref().unwrap_or_default(), &expected("sni"));
+    fact("ALPN", found.tls_alpn.as_deref().unwrap_or_default(), &expected("alpn"));
+    // Where there is no chain others say so in two ways.
+    let chain = if recorded.chain.is_empty() && expected("chain_len") != "0" {
+        String::new()
+    } else {
+        recorded.chain.len().to_string()
+    };
+    fact("chain", &chain, &expected("chain_len"));
+    let leaf = recorded.chain.first().map_or(String::new(), |leaf| hex(&sha256(leaf)));
+    fact("leaf", &leaf, &expected("leaf_sha256"));
+    if row["ocsp_stapled"].is_boolean() {
+        fact("OCSP", &optional(found.tls_ocsp.or(Some(false))), &expected("ocsp_stapled"));
+    }
+    fact("JA3", found.client_ja3.as_deref().unwrap_or_default(), &expected("ja3"));
+    for (what, value, key) in [("established", found.established, "established"), ("resumed", found.resumed, "resumed")]
+    {
+        let said = expected(key);
+        if said.ends_with("(heur)") || said.is_empty() {
+            *stated += 1;
+        } else {
+            fact(what, &optional(value), &said.to_lowercase());
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
