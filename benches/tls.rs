@@ -9,6 +9,8 @@ mod hosts;
 
 use hosts::{GREETING, Until, World};
 use nix::time::{ClockId, clock_gettime};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
@@ -78,7 +80,7 @@ fn median(items: usize, mut work: impl FnMut()) -> f64 {
 
 fn server(version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(KEY.to_vec()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[version])
         .expect("a version")
         .with_no_client_auth()
@@ -160,7 +162,10 @@ fn main() {
     let client = Client::new(Offer::Wide).expect("a client");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(ROOT.to_vec())).expect("a root");
-    let mut theirs = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    // As the crate comes: its feature `prefer-post-quantum`, which we do not build, is one of its defaults.
+    let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    let provider = CryptoProvider { kx_groups, ..default_provider() };
+    let mut theirs = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots)

@@ -105,12 +105,17 @@ impl World {
             let frame = buffer[..length].to_vec();
             let segment = parse(&frame).expect("the engine emits well-formed frames");
             self.hear(&segment);
-            // Rows go to the writer at once.
-            let facts = counted(|| self.engine.take_facts());
-            let complete = |fact: &&Fact| matches!(fact, Fact::Handshake(row, _) if row.outcome == "complete");
-            self.complete += facts.iter().filter(complete).count();
-            counted(|| drop(facts));
+            self.gather();
         }
+        self.gather();
+    }
+
+    /// Rows go to the writer at once.
+    fn gather(&mut self) {
+        let facts = counted(|| self.engine.take_facts());
+        let complete = |fact: &&Fact| matches!(fact, Fact::Handshake(row, _) if row.outcome == "complete");
+        self.complete += facts.iter().filter(complete).count();
+        counted(|| drop(facts));
     }
 
     fn hear(&mut self, segment: &Segment<'_>) {
