@@ -16,12 +16,7 @@ const SERVERS: &[(&str, &str)] = &[
     ("198.18.5.6", "-tls1_2 -cipher NULL-SHA256:@SECLEVEL=0 -no_ticket"),
     ("198.18.5.7", "-tls1_1 -cipher ECDHE-RSA-AES256-SHA:@SECLEVEL=0"),
     ("198.18.5.8", "-tls1 -cipher AES256-SHA:@SECLEVEL=0"),
-    ("198.18.5.10", "-ssl3 -cipher RC4-SHA:@SECLEVEL=0"),
-    ("198.18.5.11", "-ssl3 -cipher DHE-RSA-DES-CBC3-SHA:@SECLEVEL=0 -dhparam DHFILE"),
 ];
-
-/// What still has SSL 3.0; `scripts/setup` builds it.
-const OLD_OPENSSL: &str = "/opt/starling-openssl-1.1.1/bin/openssl";
 
 /// Closes as soon as something is said to it.
 const CURT: &str = "
@@ -56,8 +51,7 @@ fn start(pair: &Pair, folder: &Path) -> Running {
     let mut running = Running(Vec::new());
     for (address, options) in SERVERS {
         let options = options.replace("OCSP", ocsp.to_str().unwrap()).replace("DHFILE", &dh);
-        let program = if options.starts_with("-ssl3") { OLD_OPENSSL } else { "openssl" };
-        let mut command = within(&pair.far, program);
+        let mut command = within(&pair.far, "openssl");
         command.env("OPENSSL_CONF", "/dev/null");
         command.args(["s_server", "-accept", &format!("{address}:443"), "-cert", &certificate, "-key", &key, "-www"]);
         command.args(options.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -141,13 +135,6 @@ fn old_servers_are_understood_on_as_many_connections_as_it_takes() {
         refused("198.18.5.9", "modern", json!(null)),
         refused("198.18.5.9", "legacy", json!(null)),
         refused("198.18.5.9", "ssl3", json!(null)),
-        refused("198.18.5.10", "modern", json!("protocol_version")),
-        with(row("198.18.5.10", "legacy", "SSLv3", "TLS_RSA_WITH_RC4_128_SHA", "RC4"), json!({"ticket": false})),
-        refused("198.18.5.11", "modern", json!("protocol_version")),
-        with(
-            row("198.18.5.11", "legacy", "SSLv3", "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA", "DHE"),
-            json!({"ticket": false, "dh_bits": 1536}),
-        ),
     ];
     for (found, due) in rows.iter().zip(&due) {
         assert_eq!(found, due);
@@ -156,7 +143,7 @@ fn old_servers_are_understood_on_as_many_connections_as_it_takes() {
 
     let manifest = std::fs::read_to_string(census.join("run.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    assert_eq!((&manifest["ledger"]["answers"], &manifest["ledger"]["retried"]), (&json!(11), &json!(6)));
+    assert_eq!((&manifest["ledger"]["answers"], &manifest["ledger"]["retried"]), (&json!(9), &json!(4)));
     assert_eq!(manifest["tls_offer"]["rungs"][2]["version"], "SSLv3");
     let check = within(&pair.near, STARLING).arg("check").arg(&census).output().unwrap();
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
@@ -174,5 +161,5 @@ fn old_servers_are_understood_on_as_many_connections_as_it_takes() {
     let rows = query(&strong, "SELECT address FROM handshakes WHERE outcome = 'complete' ORDER BY ip");
     let three: Vec<_> = ["198.18.5.1", "198.18.5.2", "198.18.5.3"].map(|address| json!({"address": address})).into();
     assert_eq!(rows, three);
-    assert_eq!(query(&strong, "SELECT count(*)::int AS n FROM handshakes"), [json!({"n": 11})]);
+    assert_eq!(query(&strong, "SELECT count(*)::int AS n FROM handshakes"), [json!({"n": 9})]);
 }
