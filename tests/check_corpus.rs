@@ -42,6 +42,8 @@ fn main() {
 struct Report {
     right: usize,
     wrong: usize,
+    /// Disagreements with a reason.
+    listed: usize,
     /// Of the parts before.
     wrong_before: usize,
 }
@@ -51,6 +53,9 @@ impl Report {
     fn fact(&mut self, name: &str, what: &str, found: &str, expected: &str) {
         if found == expected {
             self.right += 1;
+        } else if let Some(reason) = monitored::listed(name, what) {
+            self.listed += 1;
+            println!("{name}: {what} is {found:?}, others say {expected:?}: {reason}");
         } else {
             self.wrong += 1;
             println!("{name}: {what} is {found:?}, others say {expected:?}");
@@ -58,8 +63,9 @@ impl Report {
     }
 
     fn part(&mut self, name: &str) {
-        println!("{name}: {} facts agree, {} do not", self.right, self.wrong - self.wrong_before);
-        (self.right, self.wrong_before) = (0, self.wrong);
+        let wrong = self.wrong - self.wrong_before;
+        println!("{name}: {} facts agree, {wrong} do not, {} do not for a reason", self.right, self.listed);
+        (self.right, self.listed, self.wrong_before) = (0, 0, self.wrong);
     }
 }
 
