@@ -8,10 +8,14 @@ mod pieces;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pieces::{KEY, PIECES, US};
-use starling::base::Instant;
+use starling::base::{Instant, UtcMicros};
 use starling::tcp::table::Table;
 use starling::tcp::wheel::Wheel;
+use starling::verify::Judge;
+use starling::verify::facts::Facts;
+use starling::verify::store::Store;
 use starling::wire::Tuple;
+use std::sync::Arc;
 
 /// Items per measured call, so that the clock's own cost vanishes.
 const ITEMS: u64 = 1_024;
@@ -83,6 +87,33 @@ fn set_and_expire_among_a_million(bencher: Bencher<'_, '_>) {
             for number in due.drain(..) {
                 wheel.set(Instant::from_nanos(now + 10_000_000_000), number);
             }
+        }
+    });
+}
+
+/// A chain of three from the corpus of the fuzzer (P-256), its leaf new each time: parsed, one signature checked, judged.
+/// The issuers are known, as in a large dataset.
+#[divan::bench]
+fn judge_a_new_chain(bencher: Bencher<'_, '_>) {
+    const CHAIN: &[u8] = include_bytes!("../fuzz/corpus/verify/seed-valid");
+    let (mut ders, mut rest) = (Vec::<&[u8]>::new(), &CHAIN[2..]);
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let (der, after) = after.split_at(usize::from(u16::from_be_bytes(*length)));
+        ders.push(der);
+        rest = after;
+    }
+    let facts = |der: &[u8]| Arc::new(Facts::read(Arc::from(der)).expect("a certificate"));
+    let (mut roots, mut pool) = (Store::default(), Store::default());
+    roots.add(facts(ders[2]));
+    pool.add(facts(ders[1]));
+    let (middle, root) = (facts(ders[1]), facts(ders[2]));
+    let mut judge = Judge::new(&roots, "bench", &pool);
+    bencher.counter(ItemsCount::new(16_u32)).bench_local(|| {
+        for _ in 0..16 {
+            let leaf = facts(ders[0]);
+            let chain = [&leaf, &middle, &root].map(|facts| (facts.sha256, Some(facts.clone())));
+            let verdict = judge.judge([0; 32], &chain, UtcMicros(1_795_442_462_000_123));
+            assert_eq!(verdict.path.len(), 3);
         }
     });
 }

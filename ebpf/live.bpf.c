@@ -171,6 +171,11 @@ int starling_send(struct xdp_md *context)
 
 	clock = from->clock;
 	kept = starling_next(at, clock);
+	if (!kept->probe.ports) {
+		at->given -= 1;
+		at->withdrawn += 1;
+		return XDP_DROP;
+	}
 	starling_write(frame, length, from, &kept->probe);
 	if (clock && clock + 4 <= length)
 		*(__u32 *)(frame + clock) = kept->clock;

@@ -64,7 +64,8 @@ struct starling_ring {
 	__u64 down;    /* frames that came to no driver, the interface being down: sent again as well */
 	__u64 again;   /* so many probes were to be sent again */
 	__u64 again_next; /* the one of them to send next */
-	__u64 thread_line[2];
+	__u64 withdrawn;  /* probes that userspace took back, by making their ports zero, before they were sent */
+	__u64 thread_line[1];
 
 	struct starling_kept on_their_way[STARLING_GIVEN_SIZE]; /* `known` to `given` */
 	struct starling_kept once_more[STARLING_GIVEN_SIZE];    /* `again_next` to `again` */

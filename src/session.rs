@@ -36,7 +36,7 @@ pub struct Context {
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity, names: Arc::default(), xmpp_to: To::default(), rungs: Rung::ALL.len() as u8 }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default(), rungs: Rung::COUNT }
     }
 
     /// The same, with servers called by `names`.

@@ -120,6 +120,7 @@ replays! {
     smtp: 5_000,
     targets: 20_000,
     tls: 3_000,
+    verify: 3_000,
     xmpp: 5_000,
 }
 

@@ -150,7 +150,7 @@ fn every_table_and_view_holds_what_was_written() {
     let server = |address: &str, cn: Option<&str>| {
         json!({"address": address, "port": 143, "protocol": "imap", "outcome": "complete",
                "tls_version": cn.map(|_| "TLSv1.3"), "tls_cipher": null, "subject_cn": cn, "issuer_cn": cn,
-               "self_issued": cn.map(|_| true), "auth_before": ["PLAIN", "LOGIN"], "auth_after": []})
+               "self_issued": cn.map(|_| true), "verdict": null, "auth_before": ["PLAIN", "LOGIN"], "auth_after": []})
     };
     let cn = Some("mail.example");
     assert_eq!(servers, [server("10.0.0.1", None), server("10.0.0.255", cn), server("198.18.0.1", cn)]);

@@ -20,12 +20,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("nic", &["base"]),
     ("lane", &["base", "scan", "nic"]),
     ("sim", &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane"]),
+    ("verify", &["base", "record"]),
     ("output", &["base", "record"]),
+    // It meets the dataset in its files, which DuckDB reads.
+    ("report", &[]),
     (
         "app",
         &[
             "base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "nic", "lane", "sim",
-            "output", "monitor",
+            "output", "verify", "report", "monitor",
         ],
     ),
     ("cli", &["base", "wire", "targets", "tcp", "record", "scan", "nic", "output", "sim", "app", "monitor"]),
@@ -35,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms without clock, socket, thread, file or randomness of the system.
 const PURE: &[&str] =
-    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "monitor", "sim"];
+    &["base", "wire", "targets", "tcp", "dialogue", "tls", "session", "record", "scan", "verify", "monitor", "sim"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::thread",

@@ -16,6 +16,7 @@ mod lines;
 pub mod monitor;
 pub mod targets;
 pub mod tls;
+pub mod verify;
 
 /// A target's body.
 pub type Body = fn(&[u8]);
@@ -35,5 +36,6 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("smtp", dialogues::smtp),
     ("targets", targets::run),
     ("tls", tls::run),
+    ("verify", verify::run),
     ("xmpp", dialogues::xmpp),
 ];

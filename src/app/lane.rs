@@ -183,7 +183,8 @@ impl<Io: FrameIo> Lane<Io> {
             self.engine.set_writer_behind(!hand_over(&self.facts, &mut backlog));
             self.obey(now, &mut interrupted);
             if let Some(list) = self.control.blocklist(&mut blocklists) {
-                self.engine.block(list);
+                self.engine.block(Arc::clone(&list));
+                self.io.withdraw(&|address| list.contains(address));
             }
             if now >= published_at + PUBLISH_EVERY {
                 published_at = now;

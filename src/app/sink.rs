@@ -81,6 +81,7 @@ impl Place {
             Self::Dataset(dataset) => {
                 let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
                 let mut writer = Writer::new(&dataset, limits);
+                writer.recall(&dataset)?;
                 writer.keep_checkpoint(&dataset, lanes)?;
                 Ok(Sink::Dataset(Box::new(writer)))
             }

@@ -244,9 +244,9 @@ impl Summary {
         let wrong = |text: String| anyhow!("the ledger does not add up, which is a bug: {text}");
         state.ledger.check(state.open, state.waiting).map_err(wrong)?;
         let nic = &state.nic;
-        let made = nic.live_sent + nic.live_lost;
+        let made = nic.live_sent + nic.live_withdrawn + nic.live_lost;
         let pairs = [
-            ("live probes", nic.live_probes, "sent or lost", made),
+            ("live probes", nic.live_probes, "sent, withdrawn or lost", made),
             (
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),
@@ -375,10 +375,10 @@ impl fmt::Display for Summary {
         writeln!(f, "  {:>10} answered by SYN-ACK ({} further copies)", ledger.answers, ledger.duplicates)?;
         writeln!(f, "  {closed:>10} refused by RST")?;
         writeln!(f, "  {unreachable:>10} reported by ICMP")?;
-        let told = ledger.answers + closed + unreachable + state.nic.live_lost;
+        let told = ledger.answers + closed + unreachable + state.nic.live_withdrawn + state.nic.live_lost;
         writeln!(f, "  {:>10} silent", ledger.probes.saturating_sub(told))?;
-        if ledger.blocked_since > 0 {
-            let count = ledger.blocked_since;
+        let count = ledger.blocked_since + state.nic.live_withdrawn;
+        if count > 0 {
             writeln!(f, "  {count:>10} more were not sent: the blocklist that was read again has their targets")?;
         }
         if let Some(lines) = written.lines {

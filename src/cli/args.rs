@@ -1,6 +1,8 @@
 //! What was typed. No IO, no meaning: [`super::config`] resolves it.
 
+use crate::base::UtcMicros;
 use crate::targets::ports;
+use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,6 +24,10 @@ pub enum Command {
     Monitor(Box<Monitor>),
     /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
     Check(Check),
+    /// Judge the certificate chains of a dataset: valid, self-signed, expired, and what else the study tells apart.
+    Verify(Verify),
+    /// Print every table and figure of the study from datasets, or write them as a page. Asks the duckdb program.
+    Report(Report),
     /// Say whether this machine can scan, and what to do if not. Changes nothing, sends nothing but ARP.
     Doctor(Doctor),
 }
@@ -442,6 +448,136 @@ pub struct Check {
     /// Folder of the dataset.
     #[arg(value_name = "DATASET")]
     pub dataset: PathBuf,
+}
+
+/// `starling report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A folder that holds datasets (shards of one scan, or what --noise made) counts as one dataset. Several datasets, of other \
+dates or of scan and monitor, are answered side by side, and the paper's numbers of 2015 stand behind them. What a dataset \
+cannot answer is said in words.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling report census
+  starling report census table1 table4
+  starling report census-may census-june monitor --html report.html
+  starling report census table6 --as-names asns.csv --as-rank ranking.csv
+  starling report census fig6a --format csv > fig6a.csv
+  starling report --sql table9 | duckdb -init census/views.sql")]
+pub struct Report {
+    /// Folders of datasets, as given to -o, and names of tables and figures (--list); all of them if none is named.
+    #[arg(value_name = "DATASET|NAME", required_unless_present_any = ["list", "sql"])]
+    pub asked: Vec<String>,
+
+    /// List the names of all tables and figures, with their place in the paper.
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print the query of this table or figure, to take it along: it runs on the views of any dataset.
+    #[arg(long, value_name = "NAME")]
+    pub sql: Option<String>,
+
+    /// How tables are printed.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+
+    /// Write one page with all tables and figures to this file instead. It needs no network.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub html: Option<PathBuf>,
+
+    /// Rows of lists of the most frequent.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+
+    /// Names of ASes: a CSV file whose first two columns are number (AS64496 or 64496) and name.
+    #[arg(long, value_name = "FILE")]
+    pub as_names: Option<PathBuf>,
+
+    /// Ranks of ASes by reputation: a CSV file whose first two columns are number and rank.
+    #[arg(long, value_name = "FILE")]
+    pub as_rank: Option<PathBuf>,
+
+    /// Common name of the certificate that Table VI follows over ASes [default: that of the invalid certificate on most
+    /// addresses].
+    #[arg(long, value_name = "NAME")]
+    pub certificate: Option<String>,
+
+    /// The duckdb program [default: the one on PATH, or what scripts/setup has installed].
+    #[arg(long, value_name = "PATH")]
+    pub duckdb: Option<PathBuf>,
+
+    /// Memory that DuckDB may take before it uses the disk.
+    #[arg(long, value_name = "SIZE", default_value = "6GB")]
+    pub memory: String,
+
+    /// No progress on standard error.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// How `starling report` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables for a terminal.
+    Text,
+    /// Comma-separated values; of several tables each begins with a line `# name`.
+    Csv,
+    /// An array of one object a table.
+    Json,
+    /// Markdown.
+    Markdown,
+}
+
+/// `starling verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each distinct chain gets a row in the table verdicts: one word, the flags behind it (which overlap), weak algorithms by \
+flags of their own, and the best path. Certificates that a server did not send are looked for in all other chains; such \
+chains are missing_intermediate, with completed set. Verdicts are written as a whole: until then the earlier ones stay.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  starling verify census
+  starling verify --at 2015-07-29 --roots mozilla-2015.pem --keep census
+  duckdb -init census/views.sql -c 'select verdict, count(*) from verdicts group by 1'")]
+pub struct Verify {
+    /// Folder of the dataset.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
+
+    /// File of trusted root certificates, PEM [default: those that Mozilla trusts, as of the version that the summary
+    /// tells].
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+
+    /// Time to judge at, UTC: 2015-07-29, 2015-07-29T12:00:00Z, or seconds since 1970 [default: when each chain was
+    /// first seen].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<UtcMicros>,
+
+    /// Leave the verdicts of earlier calls in the dataset; the view judgements has all of them, verdicts the last ones.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Threads [default: one a CPU].
+    #[arg(short = 'T', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+
+    /// No progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// A time in UTC.
+fn time(text: &str) -> Result<UtcMicros, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return seconds.checked_mul(1_000_000).map(UtcMicros).ok_or_else(|| "too late".to_owned());
+    }
+    let nanos = string_to_timestamp_nanos(text);
+    nanos.map(|nanos| UtcMicros(nanos / 1_000)).map_err(|_| "write it as 2015-07-29 or 2015-07-29T12:00:00Z".to_owned())
 }
 
 /// `starling doctor`.

@@ -3,9 +3,10 @@
 pub mod args;
 pub mod config;
 mod dry_run;
+mod report;
 mod resume;
 
-use crate::app::{check, doctor, monitor, noise, scan};
+use crate::app::{check, doctor, monitor, noise, scan, verify};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -50,11 +51,32 @@ pub fn run() -> Exit {
             }
             Err(error) => complain(&error, Exit::Fatal),
         },
+        Command::Verify(args) => verify(args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
             print!("{report}");
             if report.healthy() { Exit::Done } else { Exit::Fatal }
         }
+    }
+}
+
+fn verify(args: args::Verify) -> Exit {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    let plan = verify::Plan {
+        dataset: args.dataset,
+        roots: args.roots,
+        at: args.at,
+        keep: args.keep,
+        threads: args.threads.map_or_else(all, usize::from),
+        quiet: args.quiet,
+    };
+    match verify::run(&plan) {
+        Ok(summary) => {
+            print!("{summary}");
+            Exit::Done
+        }
+        Err(error) => complain(&error, Exit::Fatal),
     }
 }
 

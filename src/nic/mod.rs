@@ -33,6 +33,9 @@ pub trait FrameIo {
         0
     }
 
+    /// Takes back the probes to addresses (host order) that `whose` says, of those that are still to be sent.
+    fn withdraw(&mut self, _whose: &dyn Fn(u32) -> bool) {}
+
     /// Sends up to `budget` probes, as [`FrameIo::transmit`] does: frames of their own kind, which some links make
     /// themselves.
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
@@ -100,7 +103,7 @@ counters! {
         rx_invalid,
         /// Not sent: a length that no frame has, refused by us, or a descriptor the kernel found invalid.
         tx_invalid,
-        /// Live frames: probes put into the ring; sent, lost or still in it.
+        /// Live frames: probes put into the ring; sent, withdrawn, lost or still in it.
         live_probes,
         /// Live frames: probes that the driver took.
         live_sent,
@@ -108,6 +111,8 @@ counters! {
         live_refused,
         /// Live frames: frames that came to no driver, the interface being down. Their probes are sent again.
         live_down,
+        /// Live frames: probes taken back before they were sent, the blocklist having them now.
+        live_withdrawn,
         /// Live frames: probes that were never sent, the interface being gone or the run over.
         live_lost,
         /// Live frames: frames made in vain, no probe being due or the driver being given time.

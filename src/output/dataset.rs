@@ -11,8 +11,9 @@ use nix::fcntl::{Flock, FlockArg};
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 
 use super::parquet::{Limits, PartWriter, SCHEMA_PART, write_schema_part};
-use super::{Error, Result, durable, views};
+use super::{Error, Result, durable, stored, views};
 use crate::base::UtcMicros;
+use crate::record::row::Verdict;
 use crate::record::schema::{Row, TABLES};
 
 /// File of the resolved addresses in the dataset's folder: prefixes, one a line.
@@ -92,6 +93,44 @@ impl Dataset {
         Ok(Self { root, run, _lock: lock })
     }
 
+    /// Opens the dataset at `path` for verdicts on its chains, made at `start`. `views.sql` is written anew, for the place
+    /// where the dataset is now.
+    ///
+    /// Errors: there is no dataset; another run writes to it; it cannot be written.
+    pub fn judge(path: &Path, start: UtcMicros) -> Result<Self> {
+        let root = fs::canonicalize(path).map_err(Error::io("open", path))?;
+        let lock = lock(&root)?;
+        let Some(location) = root.to_str() else {
+            return Err(Error::NotUtf8 { path: root });
+        };
+        let Some(first) = runs(&root, &|part| part == SCHEMA_PART)?.into_iter().next() else {
+            return Err(Error::NoDataset { path: root });
+        };
+        let resumed = runs(&root, &|part| part != SCHEMA_PART)?.iter().any(|run| *run != first);
+        let folder = root.join(Verdict::TABLE.name);
+        if !folder.is_dir() {
+            fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
+            write_schema_part(&folder, &first, &Verdict::TABLE)?;
+        }
+        remove_unfinished(&folder)?;
+        durable::write(&root.join(views::FILE), views::sql(location, &first, resumed).as_bytes())?;
+        // The newest has the greatest name, also if the clock was set back.
+        let newest = judgements(&root)?.pop().unwrap_or_default();
+        let run = Some(run_name(start)).filter(|run| *run > newest).unwrap_or_else(|| format!("{newest}.1"));
+        Ok(Self { root, run, _lock: lock })
+    }
+
+    /// Removes the judgements but that of this run.
+    pub fn remove_older_judgements(&self) -> Result<()> {
+        for part in stored::parts(&self.root, Verdict::TABLE.name)? {
+            let own = |name: &str| name.starts_with(&format!("{}-", self.run));
+            if !part.file_name().and_then(|name| name.to_str()).is_some_and(own) {
+                fs::remove_file(&part).map_err(Error::io("remove", &part))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the resolved targets, as text.
     pub fn keep_targets(&self, text: &str) -> Result<()> {
         durable::write(&self.root.join(TARGETS), text.as_bytes())
@@ -143,10 +182,23 @@ fn lock(folder: &Path) -> Result<Arc<Flock<fs::File>>> {
     }
 }
 
-/// The runs that have a part, finished or not, of whose number or other name `is` approves; in order.
+/// The judgements in the dataset, in order.
+fn judgements(root: &Path) -> Result<Vec<String>> {
+    let parts = stored::parts(root, Verdict::TABLE.name)?;
+    let name = |part: &PathBuf| Some(part.file_name()?.to_str()?.rsplit_once('-')?.0.to_owned());
+    Ok(parts.iter().filter_map(name).collect())
+}
+
+/// Whether more than one run has written to the dataset in `folder`.
+pub fn resumed(folder: &Path) -> Result<bool> {
+    Ok(runs(folder, &|_| true)?.len() > 1)
+}
+
+/// The runs that have a part, finished or not, of whose number or other name `is` approves; in order. Judgements are no
+/// runs.
 pub(super) fn runs(root: &Path, is: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut runs = Vec::new();
-    for table in TABLES {
+    for table in TABLES.iter().filter(|table| table.name != Verdict::TABLE.name) {
         for name in names(&root.join(table.name))? {
             let part = name.trim_end_matches(".tmp").trim_end_matches(".parquet");
             if let Some((run, part)) = part.rsplit_once('-')

@@ -2,7 +2,7 @@
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
 //! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do;
-//! [`counted`] reads what is there. [`lines`] is for those who want no dataset. Whatever has its final name is complete
+//! [`counted`] and [`stored`] read what is there. [`lines`] is for those who want no dataset. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
@@ -14,6 +14,7 @@ mod durable;
 pub mod lines;
 pub mod manifest;
 pub mod parquet;
+pub mod stored;
 pub mod views;
 pub mod writer;
 
@@ -68,6 +69,14 @@ pub enum Error {
         /// What is wrong with it.
         cause: serde_json::Error,
     },
+    /// A part that cannot be read.
+    #[error("cannot read {}: {cause}. Next step: bring it back from a copy, or begin a new dataset", path.display())]
+    Unreadable {
+        /// The part.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
     /// The path cannot be written in SQL.
     #[error("the path of the output folder {} is not UTF-8. Next step: name another output folder", path.display())]
     NotUtf8 {
@@ -98,6 +107,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Io { action, path: path.to_owned(), cause }
+    }
+
+    fn unreadable(path: &Path, cause: impl std::fmt::Display) -> Self {
+        Self::Unreadable { path: path.to_owned(), cause: cause.to_string() }
     }
 
     /// The encoder wraps what the operating system said.

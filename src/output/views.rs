@@ -5,30 +5,139 @@
 //! and near the working directory. A dataset is recognised by its run, so a moved one is found where it is,
 //! and no other one is ever taken for it.
 
-use crate::record::schema::{Column, Kind, TABLES, Table};
+use crate::record::row::{Connection, Handshake, Verdict};
+use crate::record::schema::{Column, Kind, Row, TABLES, Table};
 
+use super::manifest;
 use super::parquet::schema_part;
+
+/// The table that a dataset may hold several times.
+const JUDGED: &str = Verdict::TABLE.name;
 
 /// Name of the script in the dataset's folder.
 pub const FILE: &str = "views.sql";
 
+/// What is known of a table's files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// They have every column of today.
+    Whole,
+    /// They may lack columns of today.
+    OfAnyAge,
+    /// There are none.
+    Absent,
+}
+
 /// The script for the dataset that `run` made at the absolute path `location`; `resumed` if there are other runs too.
 pub fn sql(location: &str, run: &str, resumed: bool) -> String {
-    let mut sql = head(location, run);
+    head(location, run) + &body(resumed, &|_| Files::Whole)
+}
+
+/// What opens one dataset, or several as one, by the text of this program instead of that of their own scripts.
+///
+/// `folder` is the dataset's folder, or the folder that holds `several`; `has` says which tables have files, the
+/// others become views without rows, as do columns that older files lack; `repeated` if runs may tell the same twice.
+pub fn open(folder: &str, several: bool, repeated: bool, has: &dyn Fn(&str) -> bool) -> String {
+    let pattern = folder.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]");
+    let pattern = if several { pattern + "/*" } else { pattern };
+    let files = |name: &str| if has(name) { Files::OfAnyAge } else { Files::Absent };
+    format!("SET VARIABLE dataset = {};\n", quoted(&pattern)) + &body(repeated || several, &files)
+}
+
+/// Macros and views, for a `dataset` that is known.
+fn body(repeated: bool, files: &dyn Fn(&str) -> Files) -> String {
+    let mut sql = MACROS.to_owned();
     for table in TABLES {
-        sql.push_str(&view(table, resumed));
+        sql.push_str(&view(table, repeated, files(table.name)));
     }
-    sql.push_str(SERVERS);
+    sql.push_str(if files(manifest::FILE) == Files::Absent { NO_RUNS } else { RUNS });
+    sql.push_str(DERIVED);
+    for (name, from) in [("scan_results", Handshake::TABLE), ("monitored", Connection::TABLE)] {
+        let derived = Table { name, ..from };
+        sql.extend(derived.columns.iter().map(|column| comment(&derived, column)));
+    }
+    sql.push_str(&judgements(files(JUDGED)));
     sql
 }
 
-const SERVERS: &str = "
+/// What every question needs.
+const MACROS: &str = "
+SET TimeZone = 'UTC';
+
+-- An address as text.
+CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
+    concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
+
+-- A share in percent; absent if there is nothing to have a share of.
+CREATE OR REPLACE TEMP MACRO pct(part, whole) AS
+    round(100.0 * part / nullif(whole, 0), 2)::DOUBLE;
+
+-- The place of a protocol in the study's tables; others come behind.
+CREATE OR REPLACE TEMP MACRO study_order(protocol) AS
+    coalesce(list_position(['smtp', 'smtps', 'submission', 'imap', 'imaps', 'pop3', 'pop3s', 'irc', 'ircs', 'xmpp-client',
+                            'xmpps-client', 'xmpp-server', 'xmpps-server', 'https'], protocol), 99);
+
+-- A certificate as Tor relays make them (the paper leaves them out of its passive data, section III-B c).
+CREATE OR REPLACE TEMP MACRO tor_like(subject, issuer) AS
+    subject <> issuer AND regexp_full_match(subject, 'CN=www\\.[a-z2-7]{8,20}\\.(com|net)')
+                      AND regexp_full_match(issuer, 'CN=www\\.[a-z2-7]{8,20}\\.(com|net)');
+";
+
+const RUNS: &str = "
+CREATE OR REPLACE TEMP VIEW runs AS
+SELECT filename AS file, content::JSON AS run FROM read_text(getvariable('dataset') || '/run.json');
+COMMENT ON VIEW runs IS 'What was run, how, and what came of it: run.json as it is.';
+";
+
+const NO_RUNS: &str = "
+CREATE OR REPLACE TEMP VIEW runs AS SELECT ''::VARCHAR AS file, NULL::JSON AS run WHERE false;
+";
+
+/// Views over the tables. A target whose first connection with today's offer came to TLS needs no comparison.
+const DERIVED: &str = "
+CREATE OR REPLACE TEMP VIEW scan_results AS
+SELECT * FROM handshakes WHERE rung = 'modern' AND tls_version IS NOT NULL
+UNION ALL
+SELECT * FROM handshakes WHERE NOT (rung = 'modern' AND tls_version IS NOT NULL)
+QUALIFY row_number() OVER (PARTITION BY ip, port ORDER BY tls_version IS NULL,
+                           list_position(['modern', 'legacy', 'ssl3'], rung), time) = 1;
+COMMENT ON VIEW scan_results IS 'A row per address and port, after all rungs: of its connections the one that came to TLS, \
+of several the one with the newest offer; if none did, the first.';
+
+-- A monitored server that showed a certificate as Tor relays make them, by address and port.
+CREATE OR REPLACE TEMP VIEW tor_servers AS
+SELECT DISTINCT server_ip, server_port
+FROM connections JOIN certificates ON sha256 = leaf_sha256
+WHERE tor_like(subject, issuer);
+
+CREATE OR REPLACE TEMP VIEW monitored AS
+SELECT * FROM connections ANTI JOIN tor_servers USING (server_ip, server_port);
+COMMENT ON VIEW monitored IS 'The connections without those to Tor relays: what the passive tables of the study count.';
+
+-- What is known of ASes: replace them by tables of your own.
+CREATE OR REPLACE TEMP VIEW as_names AS SELECT 0::UINTEGER AS asn, NULL::VARCHAR AS name WHERE false;
+CREATE OR REPLACE TEMP VIEW as_ranks AS SELECT 0::UINTEGER AS asn, NULL::UINTEGER AS rank WHERE false;
+
 CREATE OR REPLACE TEMP VIEW servers AS
 SELECT h.time, h.address, h.port, h.protocol, h.outcome, h.tls_version, h.tls_cipher,
-       c.subject_cn, c.issuer_cn, c.self_issued, h.auth_before, h.auth_after
-FROM handshakes h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256;
-COMMENT ON VIEW servers IS 'A connection with the certificate that the server presented first.';
+       c.subject_cn, c.issuer_cn, c.self_issued, v.verdict, h.auth_before, h.auth_after
+FROM scan_results h LEFT JOIN certificates c ON c.sha256 = h.leaf_sha256 LEFT JOIN verdicts v ON v.chain_id = h.chain_id;
+COMMENT ON VIEW servers IS 'A server, by address and port, with the certificate that it presented first, and the verdict on \
+its chain.';
 ";
+
+/// Every judgement, also those before the last.
+fn judgements(files: Files) -> String {
+    format!(
+        "
+CREATE OR REPLACE TEMP VIEW judgements AS
+SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS judgement
+FROM {};
+COMMENT ON VIEW judgements IS 'Verdicts of each starling verify that --keep has kept; the view verdicts has the last one.';
+",
+        rows(&Verdict::TABLE, files, true)
+    )
+}
 
 fn head(location: &str, run: &str) -> String {
     let marker = quoted(&format!("/hosts/{}", schema_part(run)));
@@ -55,17 +164,12 @@ SET VARIABLE dataset = (
         UNION ALL
         SELECT file, 1 AS distance
         FROM glob(['.' || {marker}, '*' || {marker}, '..' || {marker}, '../*' || {marker}])));
-
-SET TimeZone = 'UTC';
-
-CREATE OR REPLACE TEMP MACRO ipv4(ip) AS
-    concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255);
 "
     )
 }
 
 /// What a resumed run says again is said once: of each target the rows of one run, of each certificate and chain the
-/// first row.
+/// first row; of verdicts the last judgement.
 fn once(table: &Table) -> Option<String> {
     let rows_of_one_run = |score: &str| {
         format!(
@@ -88,26 +192,55 @@ fn once(table: &Table) -> Option<String> {
         )),
         "certificates" => Some(first("sha256")),
         "chains" => Some(first("chain_id")),
+        // The last judgement has the greatest name.
+        JUDGED => Some(
+            "FROM (SELECT *, 0 AS score FROM parts) QUALIFY row_number() OVER (PARTITION BY chain_id ORDER BY run DESC) = 1"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
 
-fn view(table: &Table, resumed: bool) -> String {
+/// Where the rows of a table come from.
+fn rows(table: &Table, files: Files, filename: bool) -> String {
+    let read = |options: &str| format!("read_parquet(getvariable('dataset') || '/{}/*.parquet'{options})", table.name);
+    let filename_option = if filename { ", filename = true" } else { "" };
+    if files == Files::Whole {
+        return read(filename_option);
+    }
+    let mut columns: Vec<_> =
+        table.columns.iter().map(|column| format!("NULL::{} AS {}", column.kind.sql_type(), column.name)).collect();
+    if filename {
+        columns.push("NULL::VARCHAR AS filename".to_owned());
+    }
+    let none = format!("SELECT {} WHERE false", columns.join(", "));
+    match files {
+        Files::Absent => format!("({none})"),
+        // The same in content and in plan as reading the files, but that columns which they lack are there, and empty.
+        _ => format!(
+            "({none} UNION ALL BY NAME SELECT * FROM {})",
+            read(&format!(", union_by_name = true{filename_option}"))
+        ),
+    }
+}
+
+fn view(table: &Table, repeated: bool, files: Files) -> String {
     let Table { name, doc, columns } = table;
     let more: String = columns.iter().filter_map(text_form).map(|column| format!(", {column}")).collect();
     let comments: String = columns.iter().map(|column| comment(table, column)).collect();
-    let (with, from) = match once(table).filter(|_| resumed) {
+    let (with, from) = match once(table).filter(|_| repeated || *name == JUDGED) {
         Some(once) => {
             let parts = format!(
                 "WITH parts AS (
-    SELECT * EXCLUDE (filename), regexp_extract(filename, '([^/]*)-[^-/]*$', 1) AS run
-    FROM read_parquet(getvariable('dataset') || '/{name}/*.parquet', filename = true)
+    SELECT * EXCLUDE (filename), regexp_extract(filename, '(.*)-[^-/]*$', 1) AS run
+    FROM {}
 )
-"
+",
+                rows(table, files, true)
             );
             (parts, format!("* EXCLUDE (run, score){more}\n{once}"))
         }
-        None => (String::new(), format!("*{more}\nFROM read_parquet(getvariable('dataset') || '/{name}/*.parquet')")),
+        None => (String::new(), format!("*{more}\nFROM {}", rows(table, files, false))),
     };
     format!(
         "
@@ -139,6 +272,7 @@ fn comment(table: &Table, column: &Column) -> String {
     format!("COMMENT ON COLUMN {}.{} IS {};\n", table.name, column.name, quoted(column.doc.trim()))
 }
 
-fn quoted(text: &str) -> String {
+/// Text as SQL has it.
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -10,6 +10,7 @@ use super::Result;
 use super::checkpoint::Keeper;
 use super::dataset::Dataset;
 use super::parquet::{Limits, PartWriter};
+use super::stored;
 use crate::base::UtcMicros;
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
@@ -68,6 +69,17 @@ impl Writer {
             chains: dataset.part_writer(limits),
             keeper: None,
         }
+    }
+
+    /// Knows the certificates and chains that earlier runs of the dataset have written, so that none is written again.
+    pub fn recall(&mut self, dataset: &Dataset) -> Result<()> {
+        for part in stored::certificate_parts(dataset.root())? {
+            stored::prints(&part, "sha256", |print| self.known.recall_certificate(&print))?;
+        }
+        for part in stored::chain_parts(dataset.root())? {
+            stored::prints(&part, "chain_id", |print| self.known.recall_chain(&print))?;
+        }
+        Ok(())
     }
 
     /// Keeps the checkpoint of `dataset` too, from what each lane has to do at the begin.

@@ -99,6 +99,11 @@ pub(super) fn digest_known(sha256: Sha256, der: &[u8], first_seen: UtcMicros) ->
     row
 }
 
+/// A name in the form in which equal names are equal bytes (RFC 5280, section 7.1, as OpenSSL does it).
+pub fn canonical_name(name: &X509Name<'_>) -> Vec<u8> {
+    distinguished_name::canonical(name)
+}
+
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> Sha256 {
     let mut out = Sha256::default();

@@ -77,6 +77,30 @@ pub(super) fn text(name: &X509Name<'_>) -> String {
     text
 }
 
+/// The name in the form in which equal names are equal bytes (RFC 5280, section 7.1, as OpenSSL does it): text as UTF-8 of
+/// any string type, ASCII letters in lower case, outer space gone and inner space single; everything else as its DER.
+pub(super) fn canonical(name: &X509Name<'_>) -> Vec<u8> {
+    let mut canonical = Vec::new();
+    for part in name.iter() {
+        canonical.push(b'/');
+        for attribute in part.iter() {
+            let kind = attribute.attr_type().as_bytes();
+            let value = match decode(attribute.attr_value()) {
+                Some(text) => {
+                    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+                    words.join(" ").to_ascii_lowercase().into_bytes()
+                }
+                None => encoding(attribute.attr_value()),
+            };
+            for octets in [kind, &value] {
+                canonical.extend((octets.len() as u64).to_be_bytes());
+                canonical.extend(octets);
+            }
+        }
+    }
+    canonical
+}
+
 /// The first common name, unescaped; as `#` and hex if it is no text.
 pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
     let first = name.iter_common_name().next()?.attr_value();

@@ -39,6 +39,16 @@ impl Chains {
         Self::default()
     }
 
+    /// Knows a certificate that an earlier run has written.
+    pub fn recall_certificate(&mut self, sha256: &Sha256) {
+        self.certificates.insert(half(sha256));
+    }
+
+    /// Knows a chain that an earlier run has written, and before it each of its certificates.
+    pub fn recall_chain(&mut self, chain_id: &Sha256) {
+        self.chains.insert(half(chain_id));
+    }
+
     /// Takes the certificates that a connection presented, in order; the rows that are new are first seen at `time`. Of an
     /// empty chain there is nothing to say.
     pub fn fold(&mut self, time: UtcMicros, ders: &[Vec<u8>]) -> New {

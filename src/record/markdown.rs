@@ -34,7 +34,8 @@ census/
 `views.sql` makes a view for each table, with the columns below and a few more: `address` is `ip` as text, and
 `<column>_hex` is a fingerprint as lower-case hex. A further view, `servers`, joins each connection with the
 certificate that the server presented first: time, address, port, protocol, outcome, tls_version, tls_cipher,
-subject_cn, issuer_cn, self_issued, auth_before, auth_after.
+subject_cn, issuer_cn, self_issued, verdict, auth_before, auth_after. `verdicts` has the last judgement of
+`starling verify`; where `--keep` has kept earlier ones, `judgements` has all of them, by the column `judgement`.
 ";
 
 /// The whole text of `docs/OUTPUT.md`.

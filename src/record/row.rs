@@ -166,7 +166,8 @@ table! {
         tls_retried: Option<bool>,
         /// Application protocol agreed on by ALPN (RFC 7301).
         tls_alpn: Option<String>,
-        /// The server issued a session ticket while we listened. In TLS 1.3 it comes after the handshake.
+        /// The server issued a session ticket. In TLS 1.3 it comes after the handshake: absent if none came while we
+        /// listened, which is no time at all where nothing is said inside (`https`).
         tls_ticket: Option<bool>,
         /// Lifetime that the server hints for the ticket, in seconds. Absent in TLS 1.3, where it comes encrypted.
         tls_ticket_lifetime: Option<u32>,

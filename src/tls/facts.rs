@@ -6,6 +6,8 @@ use super::ocsp::Ocsp;
 use super::suites;
 use super::tap::Flight;
 
+const TLS_1_3: u16 = 0x0304;
+
 /// What a handshake showed. Names are IANA's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -76,7 +78,8 @@ impl Facts {
             extensions: chosen.map(|hello| hello.extensions.clone()).unwrap_or_default(),
             retried: chosen.map(|_| flight.retry.is_some()),
             alpn: hello.and_then(|hello| hello.alpn.clone()),
-            ticket: hello.map(|_| flight.ticket.is_some()),
+            // In TLS 1.3 tickets come after the handshake: none so far says nothing.
+            ticket: hello.filter(|hello| hello.version != TLS_1_3).map(|_| flight.ticket.is_some()),
             ticket_lifetime: flight.ticket.map(|ticket| ticket.lifetime),
             alert: alert.map(|alert| names::alert(alert.description)),
             client_certificate: hello.map(|_| flight.certificate_request),

@@ -103,7 +103,7 @@ mod tests {
 
     const GOOD: &[u8] = include_bytes!("../../tests/data/ocsp-good.der");
     /// 2026-11-23 21:04:12, when `openssl ocsp` made the four.
-    const MADE: i64 = 1795_467_852_000_000;
+    const MADE: i64 = 1_795_467_852_000_000;
     const WEEK: i64 = 7 * 86_400 * 1_000_000;
 
     #[test]

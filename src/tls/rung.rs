@@ -13,8 +13,10 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// How many there are.
+    pub const COUNT: u8 = 3;
     /// Every rung, in order.
-    pub const ALL: [Self; 3] = [Self::Modern, Self::Legacy, Self::Ssl3];
+    pub const ALL: [Self; Self::COUNT as usize] = [Self::Modern, Self::Legacy, Self::Ssl3];
 
     /// Name in rows.
     pub const fn name(self) -> &'static str {

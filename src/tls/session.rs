@@ -310,7 +310,7 @@ impl Session {
         let ocsp_says = self.ocsp.or_else(|| response.map(Ocsp::parse));
         Facts {
             offered: Some(self.rung.offered()),
-            ticket: facts.ticket.map(|seen| seen || self.ticket),
+            ticket: if self.ticket { Some(true) } else { facts.ticket },
             // Inside the session, behind the tap's back.
             alert: facts.alert.or_else(|| self.error.as_ref()?.alert.map(names::alert)),
             alert_sent: self.alert_sent.map(names::alert),

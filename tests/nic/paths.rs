@@ -380,6 +380,38 @@ fn a_stop_is_prompt_and_leaves_nothing_in_the_ring() {
     });
 }
 
+/// What is blocked while it waits to be sent is not sent.
+#[test]
+fn probes_taken_back_are_not_sent_and_the_others_are() {
+    let world = World::new(1);
+    world.take_redirected();
+    let far = world.far(|| packets(FAR));
+    world.near(|| {
+        let (mut io, _program) = lane(true, 1_024);
+        let mut probes = Numbered::new(1_000);
+        // As the link is down, probes wait; some are on their way to the driver, some were already.
+        world.ip("link set near0 down");
+        fail(&mut io, &mut probes);
+        let give_up = Instant::now() + PATIENCE;
+        while probes.next < 1_000 {
+            assert!(Instant::now() < give_up, "{:?}", io.counters());
+            io.transmit_probes(64, &mut probes).unwrap();
+        }
+        io.withdraw(&|address| address % 2 == 1);
+        world.ip("link set near0 up");
+        while io.in_flight() > 0 {
+            assert!(Instant::now() < give_up, "{:?}", io.counters());
+            let _ = io.kick();
+        }
+        let mut arrivals = Arrivals::new(1_000, OptionSet::Smallest);
+        arrivals.drain(&far);
+        let counters = io.counters();
+        let even: Vec<u8> = (0..1_000).map(|number| u8::from(number % 2 == 0)).collect();
+        assert_eq!(arrivals.counts, even, "{counters:?}");
+        assert_eq!((counters.live_probes, counters.live_withdrawn, counters.live_sent), (1_000, 500, 500));
+    });
+}
+
 #[test]
 #[ignore = "the part of kill_9_in_mid_run_leaves_nothing_behind that is killed"]
 fn child_sends_live_frames() {

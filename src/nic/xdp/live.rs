@@ -45,6 +45,8 @@ const BATCH: u32 = 128;
 /// Frames of one call, when probes come faster than they are sent: some tens of milliseconds, so that the end of
 /// a run is never far.
 const CALL: u32 = 1 << 18;
+/// Where few probes may be in the ring, so many times as many: runs in vain take the CPU from those who make probes.
+const CALL_LIMITS: u32 = 16;
 /// Probes in the ring that make such a call worth while, unless a quarter of those that may be there is less.
 const PLENTY: usize = 16_384;
 /// Fewer are let gather for so long: each call leaves its pages with the kernel for a second.
@@ -116,8 +118,8 @@ pub struct Live {
 struct Shared {
     end: AtomicBool,
     asleep: AtomicBool,
-    /// So many probes in the ring make a long call worth while.
-    plenty: AtomicUsize,
+    /// Most probes in the ring, for now.
+    limit: AtomicUsize,
     /// Whether the driver takes frames.
     link: AtomicU8,
     failure: Mutex<Option<io::Error>>,
@@ -173,7 +175,7 @@ impl Live {
     pub(super) fn send(&mut self, budget: usize, window: usize, probes: &mut impl Probes) -> usize {
         let soon = self.throttle.within(SOON).map_or(SIZE, |probes| probes.max(AHEAD_MIN));
         self.limit = self.ahead.min(window).min(soon);
-        self.shared.plenty.store((self.limit / 4).min(PLENTY), Ordering::Relaxed);
+        self.shared.limit.store(self.limit, Ordering::Relaxed);
         let room = self.limit.saturating_sub(self.ring.used()).min(budget);
         let Counts { made, sent, refused, .. } = self.mapping.counts();
         let room = self.throttle.allow(self.began.elapsed(), Fate { made, sent, refused }, room);
@@ -217,8 +219,12 @@ impl Live {
 
     /// Probes that the driver has not taken yet, and may.
     pub(super) fn in_flight(&self) -> usize {
-        let Counts { made, sent, .. } = self.mapping.counts();
-        if self.stopped() { 0 } else { usize::try_from(made - sent).unwrap_or(usize::MAX) }
+        if self.stopped() { 0 } else { usize::try_from(self.mapping.counts().unsent()).unwrap_or(usize::MAX) }
+    }
+
+    /// Takes back the probes to addresses that `whose` says and that are still to be sent.
+    pub(super) fn withdraw(&mut self, whose: &dyn Fn(u32) -> bool) {
+        self.ring.withdraw(whose);
     }
 
     fn stopped(&self) -> bool {
@@ -241,7 +247,8 @@ impl Live {
         counters.live_down += counts.down;
         counters.live_idle += counts.idle;
         // Of a thread that is no more nothing else is to come.
-        counters.live_lost += if self.stopped() { counts.made - counts.sent } else { 0 };
+        counters.live_lost += if self.stopped() { counts.unsent() } else { 0 };
+        counters.live_withdrawn += counts.withdrawn;
     }
 }
 
@@ -395,7 +402,8 @@ impl Sender {
                 took = Instant::now();
                 continue;
             }
-            let plenty = shared.plenty.load(Ordering::Relaxed) as u64;
+            let limit = shared.limit.load(Ordering::Relaxed);
+            let plenty = (limit / 4).min(PLENTY) as u64;
             if ready < plenty {
                 let due = called + gather;
                 let now = Instant::now();
@@ -406,7 +414,8 @@ impl Sender {
                 }
             }
             called = Instant::now();
-            let repeat = if ready < plenty { u32::try_from(ready).unwrap_or(call) } else { call };
+            let longest = call.min(u32::try_from(limit).unwrap_or(call).saturating_mul(CALL_LIMITS));
+            let repeat = if ready < plenty { u32::try_from(ready).unwrap_or(call) } else { longest };
             match self.call(SEND, &self.template, repeat) {
                 Err(error) if program::errno(&error) != Some(libc::EINTR) => return Err(unsendable(&error)),
                 _ => self.mapping.give_back(),

@@ -4,24 +4,34 @@ use super::window::Window;
 use super::{Live, Socket};
 use crate::nic::{FrameIo, NicCounters, Probes};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Beside live frames: so few frames may wait so long for others.
+const FEW: u32 = 64;
+const A_MOMENT: Duration = Duration::from_micros(200);
 
 /// The sockets of a lane's queues. Frames leave by the first; probes by live frames, if there are.
 pub struct Queues {
     sockets: Vec<Socket>,
     live: Option<Live>,
     window: Window,
+    /// When the sockets were last kicked.
+    kicked: Instant,
 }
 
 impl Queues {
     /// Sends by the first of `sockets`, or probes by `live`, and receives from all.
     pub fn new(sockets: Vec<Socket>, live: Option<Live>) -> Self {
         let window = Window::new(sockets.iter().map(Socket::rx_ring).sum());
-        Self { sockets, live, window }
+        Self { sockets, live, window, kicked: Instant::now() }
     }
 
     fn first(&mut self) -> io::Result<&mut Socket> {
         self.sockets.first_mut().ok_or_else(|| io::Error::other("a lane without a queue, which is a bug"))
+    }
+
+    fn kick_sockets(&mut self) -> io::Result<()> {
+        self.sockets.iter_mut().try_for_each(FrameIo::kick)
     }
 
     /// Starts what runs beside the lane, where the calling thread may run.
@@ -63,10 +73,14 @@ impl FrameIo for Queues {
     }
 
     fn kick(&mut self) -> io::Result<()> {
-        for socket in &mut self.sockets {
-            socket.kick()?;
+        let Some(live) = &self.live else { return self.kick_sockets() };
+        live.check()?;
+        // Rounds are short where probes are not sent by them; few frames are not worth a system call each.
+        if self.sockets.iter_mut().all(|socket| socket.unsent() < FEW) && self.kicked.elapsed() < A_MOMENT {
+            return Ok(());
         }
-        self.live.as_ref().map_or(Ok(()), Live::check)
+        self.kicked = Instant::now();
+        self.kick_sockets()
     }
 
     fn in_flight(&self) -> usize {
@@ -76,6 +90,12 @@ impl FrameIo for Queues {
 
     fn unsent_probes(&self) -> usize {
         self.live.as_ref().map_or(0, Live::in_flight)
+    }
+
+    fn withdraw(&mut self, whose: &dyn Fn(u32) -> bool) {
+        if let Some(live) = &mut self.live {
+            live.withdraw(whose);
+        }
     }
 
     fn rest(&self) -> Duration {

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Probes in the ring (`STARLING_RING_SIZE`): a power of two.
 pub(super) const SIZE: usize = 65_536;
@@ -18,8 +18,10 @@ pub(super) const SIZE: usize = 65_536;
 /// `STARLING_GIVEN_SIZE`.
 const GIVEN_SIZE: usize = 64;
 
-/// `struct starling_kept`, the program's own.
-type Kept = [u64; 3];
+/// `struct starling_kept`: facts, clock, nothing.
+type Kept = UnsafeCell<[u64; 3]>;
+/// Where a probe has its ports, which are never zero.
+const PORTS_AT: usize = 4;
 
 /// `struct starling_ring`.
 #[repr(C)]
@@ -42,9 +44,10 @@ pub(super) struct Layout {
     down: AtomicU64,
     again: AtomicU64,
     again_next: AtomicU64,
-    thread_line: [u64; 2],
-    on_their_way: [Kept; GIVEN_SIZE],
-    once_more: [Kept; GIVEN_SIZE],
+    withdrawn: AtomicU64,
+    thread_line: [u64; 1],
+    /// Those given to the driver of which it is not known what became, and those to be given again.
+    kept: [Kept; 2 * GIVEN_SIZE],
     probes: [UnsafeCell<ProbeFacts>; SIZE],
     clocks: [UnsafeCell<[u8; 4]>; SIZE],
 }
@@ -64,6 +67,8 @@ pub(super) struct Counts {
     pub(super) down: u64,
     /// Runs of the program that found no interface.
     pub(super) gone: u64,
+    /// Probes taken back before they were sent.
+    pub(super) withdrawn: u64,
     /// Runs of the program that sent nothing.
     pub(super) idle: u64,
 }
@@ -107,18 +112,20 @@ impl Mapping {
         let layout = self.layout();
         // In this order, so that no probe is counted as taken that is not counted as made.
         let sent = layout.sent.load(Ordering::Acquire);
+        let withdrawn = layout.withdrawn.load(Ordering::Acquire);
         let refused = layout.refused.load(Ordering::Acquire);
         let next = layout.next.load(Ordering::Acquire);
         let made = layout.made.load(Ordering::Acquire);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (idle, down, gone) = (count(&layout.idle), count(&layout.down), count(&layout.gone));
-        Counts { made, next, sent, refused, down, gone, idle }
+        Counts { made, next, sent, refused, down, gone, withdrawn, idle }
     }
 
     /// Probes in place that the driver has not taken. For the thread that runs the program, while it does not.
     pub(super) fn ready(&self) -> u64 {
         let layout = self.layout();
-        layout.made.load(Ordering::SeqCst) - layout.sent.load(Ordering::Relaxed)
+        let done = layout.sent.load(Ordering::Relaxed) + layout.withdrawn.load(Ordering::Relaxed);
+        layout.made.load(Ordering::SeqCst) - done
     }
 
     /// Gives the places of all probes back that were taken. For the thread that runs the program, while it does
@@ -139,6 +146,13 @@ impl Mapping {
         for counter in [&layout.sent, &layout.refused, &layout.down, &layout.given, &layout.known, &layout.again] {
             counter.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+impl Counts {
+    /// Probes that may still be sent.
+    pub(super) fn unsent(&self) -> u64 {
+        self.made - self.sent - self.withdrawn
     }
 }
 
@@ -186,6 +200,23 @@ impl Ring {
         self.made += 1;
     }
 
+    /// Takes back the probes to addresses that `whose` says, but for those that leave at this very moment.
+    pub(super) fn withdraw(&mut self, whose: &dyn Fn(u32) -> bool) {
+        let layout = self.mapping.layout();
+        let next = layout.next.load(Ordering::Acquire);
+        #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
+        let waiting = (next..self.made).map(|number| layout.probes[(number % SIZE as u64) as usize].get().cast::<u8>());
+        for probe in waiting.chain(layout.kept.iter().map(|kept| kept.get().cast())) {
+            // SAFETY: a probe of the mapping, aligned to eight bytes at least; the program writes some of these words as
+            // well, of the size that is read here, and whichever value is read is of some probe.
+            let address = unsafe { AtomicU32::from_ptr(probe.cast()) }.load(Ordering::Relaxed);
+            if whose(u32::from_be(address)) {
+                // SAFETY: as above.
+                unsafe { AtomicU32::from_ptr(probe.add(PORTS_AT).cast()) }.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Lets the program see what was put into place.
     pub(super) fn publish(&self) {
         self.mapping.layout().made.store(self.made, Ordering::SeqCst);
@@ -206,7 +237,8 @@ mod tests {
         assert_eq!(offset_of!(Layout, taken), 128);
         assert_eq!(offset_of!(Layout, thread), 192);
         assert_eq!(offset_of!(Layout, again_next), 232);
-        assert_eq!(offset_of!(Layout, on_their_way), 256);
+        assert_eq!(offset_of!(Layout, withdrawn), 240);
+        assert_eq!(offset_of!(Layout, kept), 256);
         assert_eq!(offset_of!(Layout, probes), 3_328);
         assert_eq!(offset_of!(Layout, clocks), 3_328 + 16 * SIZE);
         assert_eq!(size_of::<Layout>(), 3_328 + 20 * SIZE);

@@ -161,7 +161,7 @@ impl Socket {
     }
 
     /// Frames on the transmit ring that the kernel has not taken yet.
-    fn unsent(&mut self) -> u32 {
+    pub(super) fn unsent(&mut self) -> u32 {
         self.tx_ring.saturating_sub(self.tx.nb_free_exact())
     }
 

@@ -190,16 +190,16 @@ fn what_a_server_may_not_do_ends_the_connection_and_is_told_to_it() {
         (with(sound(), &record(20, &[1])), Failure::UnexpectedRecord(20), Some(10)),
         (with(sound(), &record(23, b"x")), Failure::UnexpectedRecord(23), Some(10)),
         (with(sound(), &record(22, &[11, 0, 0, 2, 0, 0])), Failure::Message(11), Some(50)),
-        (with(sound(), &record(22, &[11, 2, 0, 1])), Failure::Message(11), Some(50)),
+        (with(sound(), &record(22, &[11, 4, 0, 1])), Failure::Message(11), Some(50)),
         (record(22, &[0, 0, 0, 0].repeat(65)), Failure::Flood, Some(10)),
         (record(21, &[1, 112].repeat(65)), Failure::Flood, Some(10)),
         (record(22, &[]).repeat(33), Failure::Flood, Some(10)),
     ] {
         let mut engine = engine(Profile::Legacy);
         let mut all = bytes.clone();
-        // The message of 128 KiB and a byte is told when it has come to its end.
-        if bytes.ends_with(&[11, 2, 0, 1]) {
-            all.extend(record(22, &[0; 0x4000]).repeat(9));
+        // The message of 256 KiB and a byte is told when it has come to its end.
+        if bytes.ends_with(&[11, 4, 0, 1]) {
+            all.extend(record(22, &[0; 0x4000]).repeat(17));
         }
         engine.receive(&all, &mut Vec::new(), &mut Vec::new());
         assert_eq!((engine.state(), engine.alert_sent()), (State::Failed(failure), alert), "{failure}");

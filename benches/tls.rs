@@ -1,0 +1,172 @@
+//! What TLS costs the client, in microseconds of CPU: each handshake's server is rustls in memory, in this process and
+//! not counted.
+//!
+//! `cargo bench --bench tls` prints our client beside rustls' defaults (its first suite and groups, chain and signatures
+//! verified) against the same servers, and a whole conversation of the engine: SYN-ACK, SMTP, STARTTLS, TLS, capabilities
+//! inside, goodbye, row. It fails if a limit of the design is exceeded. Read it as ratios between lines of one run.
+
+mod hosts;
+
+use hosts::{GREETING, Until, World};
+use nix::time::{ClockId, clock_gettime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
+};
+use starling::targets::ports::Protocol;
+use starling::tls::{Alpn, Client, Offer, Rung, Session, State};
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The design's limits.
+const CONVERSATION_MAX_US: f64 = 75.0;
+const RATIO_MIN: f64 = 3.0;
+
+/// Measured together, and how often; the median counts.
+const BATCH: usize = 128;
+const BATCHES: usize = 15;
+
+/// A leaf for `bench.example`, its issuer and its root: RSA, 2048 bits.
+const LEAF: &[u8] = include_bytes!("../tests/data/chain-leaf.der");
+const INTERMEDIATE: &[u8] = include_bytes!("../tests/data/chain-intermediate.der");
+const ROOT: &[u8] = include_bytes!("../tests/data/chain-root.der");
+const KEY: &[u8] = include_bytes!("../tests/data/chain-leaf.key.der");
+
+/// CPU time of the measured parts, in nanoseconds.
+static SPENT: AtomicU64 = AtomicU64::new(0);
+
+fn cpu() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock");
+    u64::try_from(time.tv_sec() * 1_000_000_000 + time.tv_nsec()).expect("after the start")
+}
+
+/// Counts the CPU time of `work`.
+fn counted<T>(work: impl FnOnce() -> T) -> T {
+    let before = cpu();
+    let result = work();
+    SPENT.fetch_add(cpu() - before, Ordering::Relaxed);
+    result
+}
+
+/// Microseconds of one item of `work`, which does `items`: the median of some runs.
+fn median(items: usize, mut work: impl FnMut()) -> f64 {
+    let mut spent: Vec<f64> = (0..BATCHES)
+        .map(|_| {
+            SPENT.store(0, Ordering::Relaxed);
+            work();
+            SPENT.load(Ordering::Relaxed) as f64 / 1e3 / items as f64
+        })
+        .collect();
+    spent.sort_by(f64::total_cmp);
+    spent[BATCHES / 2]
+}
+
+fn server(version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(KEY.to_vec()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_no_client_auth()
+        .with_single_cert(vec![LEAF.to_vec().into(), INTERMEDIATE.to_vec().into()], key)
+        .expect("a certificate");
+    Arc::new(config)
+}
+
+/// What the server says to `bytes`.
+fn answer(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
+    while !bytes.is_empty() {
+        server.read_tls(&mut bytes).expect("memory");
+        server.process_new_packets().expect("an honest client");
+    }
+    let mut out = Vec::new();
+    while server.wants_write() {
+        server.write_tls(&mut out).expect("memory");
+    }
+    out
+}
+
+/// A handshake by our client, facts and all.
+fn ours(client: &Client, config: &Arc<ServerConfig>) {
+    let mut server = ServerConnection::new(Arc::clone(config)).expect("a server");
+    let mut out = Vec::new();
+    let at = (Rung::Modern, 0xc612_0001);
+    let mut session =
+        counted(|| Session::start(client, at, Some("bench.example"), Alpn::None, &mut out)).expect("a session");
+    let mut plain = Vec::new();
+    while session.state() == State::Handshaking {
+        let said = answer(&mut server, &std::mem::take(&mut out));
+        counted(|| session.receive(client, &said, &mut plain, &mut out));
+    }
+    let facts = counted(|| session.facts());
+    assert_eq!((session.state(), facts.chain.len()), (State::Established, 2), "{:?}", facts.error);
+    counted(|| drop((session, facts)));
+}
+
+/// A handshake by rustls with its defaults.
+fn defaults(client: &Arc<ClientConfig>, config: &Arc<ServerConfig>) {
+    let mut server = ServerConnection::new(Arc::clone(config)).expect("a server");
+    let mut out = Vec::new();
+    let mut connection = counted(|| {
+        let name = "bench.example".try_into().expect("a name");
+        let mut connection = ClientConnection::new(Arc::clone(client), name).expect("a client");
+        connection.write_tls(&mut out).expect("memory");
+        connection
+    });
+    while connection.is_handshaking() {
+        let said = answer(&mut server, &std::mem::take(&mut out));
+        counted(|| {
+            let mut bytes = &said[..];
+            while !bytes.is_empty() {
+                connection.read_tls(&mut bytes).expect("memory");
+                connection.process_new_packets().expect("an honest server");
+            }
+            while connection.wants_write() {
+                connection.write_tls(&mut out).expect("memory");
+            }
+        });
+    }
+    let _ = connection.reader().read(&mut [0; 1]);
+    counted(|| drop(connection));
+}
+
+fn main() {
+    let client = Client::new(Offer::Wide).expect("a client");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(ROOT.to_vec())).expect("a root");
+    let mut theirs = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    theirs.resumption = rustls::client::Resumption::disabled();
+    let theirs = Arc::new(theirs);
+    let mut fine = true;
+    println!("{:<52} {:>9} {:>9} {:>7}", "client CPU of a full handshake, RSA-2048 chain", "ours", "defaults", "ratio");
+    for (name, version, least) in [("TLS 1.3", &version::TLS13, RATIO_MIN), ("TLS 1.2 ECDHE", &version::TLS12, 1.0)] {
+        let config = server(version);
+        let ours = median(BATCH, || (0..BATCH).for_each(|_| ours(&client, &config)));
+        let defaults = median(BATCH, || (0..BATCH).for_each(|_| defaults(&theirs, &config)));
+        let ratio = defaults / ours;
+        let verdict = if ratio >= least { "" } else { " TOO LITTLE" };
+        fine &= ratio >= least;
+        println!("{name:<52} {ours:>6.1} us {defaults:>6.1} us {ratio:>6.1}x{verdict}");
+    }
+    let conversation = median(BATCH, || {
+        let mut world = World::new(BATCH, Protocol::Smtp);
+        SPENT.store(0, Ordering::Relaxed);
+        world.run(Until::Goodbye);
+        for host in 0..BATCH {
+            world.say(host, GREETING.as_bytes());
+            world.settle();
+        }
+        assert_eq!(world.complete, BATCH, "all came to their end");
+    });
+    let verdict = if conversation <= CONVERSATION_MAX_US { "ok" } else { "OVER" };
+    fine &= conversation <= CONVERSATION_MAX_US;
+    println!(
+        "{:<52} {conversation:>6.1} us (limit {CONVERSATION_MAX_US} us: {verdict})",
+        "engine, a whole SMTP conversation with STARTTLS"
+    );
+    std::process::exit(i32::from(!fine));
+}

@@ -1,0 +1,143 @@
+//! The report as one page that needs nothing else: no network, no script.
+
+use super::chart::Figure;
+use super::compare::{Answer, PAPER};
+use super::print::is_numeric;
+use super::question::Question;
+use super::sheet::{Sheet, shown};
+use anyhow::Result;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// What a page is made of.
+pub struct Section<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// What each dataset answers.
+    pub answers: Vec<Answer>,
+    /// Side by side.
+    pub sheet: Sheet,
+}
+
+/// A dataset as the page's head tells of it: a name and what is known of it, line by line.
+pub struct Source {
+    /// Its name in tables and figures.
+    pub name: String,
+    /// What and when, `label, value`.
+    pub facts: Vec<(String, String)>,
+}
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+///
+/// # Errors
+/// A figure cannot be drawn.
+pub fn page(sources: &[Source], sections: &[Section<'_>]) -> Result<String> {
+    let figures = |section: &Section<'_>| -> Result<Vec<Figure>> {
+        let drawn = section.question.charts.iter().map(|chart| chart.draw(section.question, &section.answers));
+        Ok(drawn.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let sections: Vec<_> = sections.iter().map(|section| Ok((section, figures(section)?))).collect::<Result<_>>()?;
+    let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    Ok(html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "TLS in the wild: " (names.join(", ")) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "TLS in the wild: " (names.join(", ")) }
+                p.lead {
+                    "Each table and figure of " cite { "TLS in the Wild" }
+                    " (Holz, Amann, Mehani, Wachs, Kaafar; NDSS 2016), asked of these datasets. Columns marked "
+                    b { (PAPER) } " are what the paper found, where it asks the same."
+                }
+                (described(sources))
+                (contents(&sections))
+                @for (section, figures) in &sections { (shown_section(section, figures)) }
+                footer { "Made by starling report. Each query is in its section and by " code { "starling report --sql NAME" } "." }
+            }
+        }
+    }
+    .into_string())
+}
+
+fn described(sources: &[Source]) -> Markup {
+    html! {
+        section.sources {
+            @for source in sources {
+                dl {
+                    dt { b { (source.name) } }
+                    @for (label, value) in &source.facts { dd { span.label { (label) } " " (value) } }
+                }
+            }
+        }
+    }
+}
+
+fn contents(sections: &[(&Section<'_>, Vec<Figure>)]) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            ul {
+                @for (section, _) in sections {
+                    @let empty = section.sheet.rows.is_empty();
+                    li class=[empty.then_some("empty")] {
+                        a href={ "#" (section.question.name) } { (section.question.place) ": " (section.question.title) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
+    let Section { question, sheet, .. } = section;
+    html! {
+        section id=(question.name) {
+            h2 { (question.place) ": " (question.title) }
+            p.question { (question.question) }
+            p.population { b { "Population: " } (question.population) }
+            @for figure in figures {
+                figure {
+                    div.wide role="img" aria-label=(figure.caption) { (PreEscaped(&figure.wide)) }
+                    div.narrow role="img" aria-label=(figure.caption) { (PreEscaped(&figure.narrow)) }
+                    figcaption { (figure.caption) }
+                }
+            }
+            @if !sheet.rows.is_empty() { div.scroll { (grid(sheet)) } }
+            @for note in question.notes.iter().chain(&sheet.notes) { p.note { (note) } }
+            details { summary { "SQL" } pre { code { (question.sql) } } }
+        }
+    }
+}
+
+fn grid(sheet: &Sheet) -> Markup {
+    let class = |at| is_numeric(sheet, at).then_some("number");
+    let paper = |at: usize| sheet.columns[at].source.as_deref() == Some(PAPER);
+    html! {
+        table {
+            thead {
+                tr {
+                    @for (at, heading) in sheet.columns.iter().enumerate() {
+                        th scope="col" class=[class(at)] {
+                            (heading.title())
+                            @if let Some(source) = &heading.source { br; span.source { (source) } }
+                        }
+                    }
+                }
+            }
+            tbody {
+                @for row in &sheet.rows {
+                    tr {
+                        @for (at, cell) in row.iter().enumerate() {
+                            td class=[class(at)] data-paper=[paper(at).then_some("")] { (shown(&sheet.columns[at], cell)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Each question of the small world, answered.
+
+use crate::world::{dataset, printed};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What the dataset answers, without the paper: `name`, the columns, the rows.
+fn ours(csv: &str) -> String {
+    let mut out = String::new();
+    for part in csv.split("# ").skip(1) {
+        let (name, csv) = part.split_once('\n').unwrap();
+        let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
+        let headings = reader.headers().unwrap().clone();
+        let is_key: Vec<bool> = headings.iter().map(|heading| !heading.contains('.')).collect();
+        let is_ours: Vec<bool> = headings.iter().map(|heading| heading.starts_with("census.")).collect();
+        let shown = |record: &csv::StringRecord| {
+            let cells = record.iter().enumerate().filter(|(at, _)| is_key[*at] || is_ours[*at]);
+            cells
+                .map(|(_, cell)| if cell.is_empty() { "-" } else { cell.trim_start_matches("census.") })
+                .collect::<Vec<_>>()
+                .join(" | ")
+        };
+        writeln!(out, "{name}\n  {}", shown(&headings)).unwrap();
+        for record in reader.records() {
+            let record = record.unwrap();
+            if record.iter().zip(&is_ours).any(|(cell, ours)| *ours && !cell.is_empty()) {
+                writeln!(out, "  {}", shown(&record)).unwrap();
+            }
+        }
+    }
+    out
+}
+
+fn by_name(text: &str) -> BTreeMap<String, String> {
+    let mut answers: BTreeMap<String, String> = BTreeMap::new();
+    let mut name = String::new();
+    for line in text.lines() {
+        match line.strip_prefix("  ") {
+            Some(row) => writeln!(answers.entry(name.clone()).or_default(), "{}", row.trim()).unwrap(),
+            None => name = line.trim().to_owned(),
+        }
+    }
+    answers
+}
+
+#[test]
+fn every_question_has_the_answer_that_can_be_counted_by_hand() {
+    let parent = tempfile::tempdir().unwrap();
+    let census = dataset(&parent.path().join("census"), true, true);
+    std::fs::write(
+        census.join("run.json"),
+        r#"{"config": {"services": ["https:1337"], "seed": 7}, "ledger": {"probes": 2000, "answers": 2}, "outcomes": {"silent_after_synack": 1}}"#,
+    )
+    .unwrap();
+    let names = parent.path().join("names.csv");
+    std::fs::write(&names, "asn,name\nAS64500,\"Example, Inc\"\nAS64501,Other\n").unwrap();
+    let ranks = parent.path().join("ranks.csv");
+    std::fs::write(&ranks, "64501,77\n").unwrap();
+    let [census, names, ranks] = [&census, &names, &ranks].map(|path| path.to_str().unwrap());
+    let csv = printed(&[census, "--format", "csv", "--as-names", names, "--as-rank", ranks]);
+    let found = ours(&csv);
+    if std::env::var_os("STARLING_SHOW").is_some() {
+        println!("{found}");
+    }
+    let (found, expected) = (by_name(&found), by_name(include_str!("golden.txt")));
+    let listed: Vec<String> =
+        printed(&["--list"]).lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    assert_eq!(expected.keys().cloned().collect::<Vec<_>>(), sorted, "each question has its truth in golden.txt");
+    for name in &listed {
+        assert_eq!(found.get(name), expected.get(name), "{name}");
+    }
+}
