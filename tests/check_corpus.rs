@@ -59,6 +59,9 @@ impl Report {
     fn fact(&mut self, name: &str, what: &str, found: &str, expected: &str) {
         if found == expected {
             self.right += 1;
+        } else if let Some(reason) = monitored::listed(name, what) {
+            self.explained += 1;
+            println!("{name}: {what} is {found:?}, others say {expected:?}: {reason}");
         } else {
             self.wrong += 1;
             println!("{name}: {what} is {found:?}, others say {expected:?}");

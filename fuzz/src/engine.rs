@@ -356,7 +356,7 @@ impl World<'_> {
             let (count, port, seq) = self.syns.entry(target).or_insert(first);
             *count += 1;
             assert_eq!((*port, *seq), (segment.source_port, segment.seq), "another SYN to {target:x?}");
-            assert!(*count <= 1 + ASKED_MAX * RUNGS as u32, "{count} SYNs to {target:x?}");
+            assert!(*count <= 1 + ASKED_MAX * u32::try_from(RUNGS).expect("few"), "{count} SYNs to {target:x?}");
         } else if !self.syns.contains_key(&target) {
             let provoked = segment.has(flags::RST) && self.provoked.contains(&target.0);
             assert!(provoked && segment.payload.is_empty(), "{segment:?} to nobody we called");

@@ -134,7 +134,7 @@ impl Conversation {
         let flights = match self.phase {
             Phase::Tls(taps) => Some(Box::new((taps.client.into_flight(), taps.server.into_flight()))),
             Phase::Clear { dialogue, .. } => {
-                self.before = dialogue.findings().filter(|found| is_of_protocol(found)).cloned().map(Box::new);
+                self.before = understood(&dialogue);
                 None
             }
             Phase::Begin(_) | Phase::Unknown(_) => None,
@@ -233,7 +233,7 @@ impl Conversation {
     fn start_tls(&mut self) {
         let taps = Phase::Tls(Box::new(Taps { client: Tap::client(), server: Tap::server() }));
         if let Phase::Clear { dialogue, .. } = std::mem::replace(&mut self.phase, taps) {
-            self.before = dialogue.findings().filter(|found| is_of_protocol(found)).cloned().map(Box::new);
+            self.before = understood(&dialogue);
         }
         if self.spoken.is_none() {
             self.spoken = Some(self.known.service.map_or(Spoken::Tls, Spoken::Protocol));
@@ -297,7 +297,11 @@ fn judge(known: &Known, said: &[(Direction, Vec<u8>)]) -> Verdict {
     }
 }
 
-/// Whether anything of the protocol itself was seen.
-fn is_of_protocol(found: &Findings) -> bool {
-    found.greeting.is_some() || found.before.asked || found.upgrade.sent || found.auth_clear.is_some()
+/// What was found, if anything of the protocol itself was seen.
+fn understood(dialogue: &Dialogue) -> Option<Box<Findings>> {
+    let found = dialogue.findings()?;
+    let said = found.greeting.is_some() || found.before.asked || found.upgrade.sent || found.auth_clear.is_some();
+    // IRC has no greeting if the server gives no notice.
+    let welcomed = matches!(dialogue, Dialogue::Irc(_)) && dialogue.expect() == Some(Expect::Command);
+    (said || welcomed).then(|| Box::new(found.clone()))
 }

@@ -86,6 +86,10 @@ fn from_client(bytes: &[u8], server: Option<&[u8]>) -> Verdict {
             Some(_) => Verdict::Nothing,
         };
     }
+    // The greeting can come later in a capture that begins in midstream.
+    if [&b"EHLO "[..], b"HELO "].iter().any(|verb| begins(bytes, verb)) {
+        return server.map_or(Verdict::More, |words| from_server(words, Some(bytes)));
+    }
     Verdict::Nothing
 }
 

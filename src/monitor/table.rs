@@ -202,7 +202,7 @@ impl Monitor {
         let syn = segment.has(flags::SYN) && !segment.has(flags::ACK);
         // Without a SYN seen, one that comes late can be its own: then it has seen nothing yet.
         syn && match entry.syn {
-            Some(seq) => seq != segment.seq || segment.source != entry.client,
+            Some(seq) => seq != segment.seq || segment.source != entry.client || entry.list == CLOSING,
             None => entry.list == CLOSING || matches!(&entry.state, State::Read),
         }
     }

@@ -322,12 +322,12 @@ table! {
         protocol: &'static str,
         /// What it was recognised by: `port`, or `content` (`--any-port`).
         recognised: &'static str,
-        /// From its first to its last packet, in microseconds. Live, as in the counts below, what follows the handshake is
-        /// not seen.
+        /// From its first to its last packet, in microseconds. Here and in the counts below, what follows the handshake is left
+        /// out.
         duration_us: u64,
-        /// How it ended: `closed` (FIN from both sides), `reset`, `silent` (nothing came for a while), `evicted` (its
-        /// place was needed), `reused` (another connection of the same ports began), `handshake_over` (live: no more of it is
-        /// looked at), `capture_ended`.
+        /// Why no more of it was read: `handshake_over` (TLS, or an unknown protocol in which none turned up), `closed` (FIN from
+        /// both sides), `reset`, `silent` (nothing came for five minutes), `evicted` (its place was needed), `reused` (another
+        /// connection of the same ports began), `capture_ended`.
         end: &'static str,
         /// Its first packets were not seen: no SYN, or no SYN-ACK.
         midstream: bool,
