@@ -1,6 +1,6 @@
 //! Figures: which columns of an answer are drawn, and how.
 
-use super::compare::{Answer, PAPER};
+use super::compare::{Answer, PAPER, merge};
 use super::draw::{self, Bars, Lines, Series};
 use super::question::Question;
 use super::sheet::{separated, title};
@@ -120,11 +120,7 @@ impl Chart {
             sources.push((format!("{PAPER} (the paper)"), &question.paper));
         }
         for (_, table) in &sources {
-            for category in texts(table, &self.x) {
-                if !categories.contains(&category) {
-                    categories.push(category);
-                }
-            }
+            merge(&mut categories, &texts(table, &self.x).collect::<Vec<_>>());
         }
         let series = sources.iter().map(|(label, table)| {
             let labels: Vec<_> = texts(table, &self.x).collect();

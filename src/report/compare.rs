@@ -127,7 +127,7 @@ fn keys_of(question: &Question, table: &Table) -> Vec<Vec<Cell>> {
 }
 
 /// Takes `more` into `keys`, each new one behind the one that precedes it in `more`.
-fn merge(keys: &mut Vec<Vec<Cell>>, more: &[Vec<Cell>]) {
+pub(super) fn merge<T: Clone + PartialEq>(keys: &mut Vec<T>, more: &[T]) {
     let mut behind = 0;
     for key in more {
         match keys.iter().position(|known| known == key) {
