@@ -185,7 +185,7 @@ impl Monitor {
         let key = key(segment);
         let mut at = self.index.get(&key).copied();
         if let Some(old) = at
-            && self.begins_anew(old, segment)
+            && self.begins_anew(old, segment, time)
         {
             self.remove(old, "reused");
             at = None;
@@ -196,13 +196,16 @@ impl Monitor {
         }
     }
 
-    /// A SYN of another connection between the same ports.
-    fn begins_anew(&self, at: u32, segment: &Segment<'_>) -> bool {
+    /// A SYN of another connection between the same ports. The same SYN is a repetition, unless time has gone back: then
+    /// another capture has begun that has the connection too.
+    fn begins_anew(&self, at: u32, segment: &Segment<'_>, time: UtcMicros) -> bool {
         let Some(entry) = self.entry(at) else { return false };
         let syn = segment.has(flags::SYN) && !segment.has(flags::ACK);
         // Without a SYN seen, one that comes late can be its own: then it has seen nothing yet.
         syn && match entry.syn {
-            Some(seq) => seq != segment.seq || segment.source != entry.client || entry.list == CLOSING,
+            Some(seq) => {
+                seq != segment.seq || segment.source != entry.client || (entry.list == CLOSING && time < entry.seen)
+            }
             None => entry.list == CLOSING || matches!(&entry.state, State::Read),
         }
     }
