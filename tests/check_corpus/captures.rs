@@ -96,6 +96,56 @@ const LISTED: &[(&str, &str, &str)] = &[
         "STARTTLS offered",
         "the list has no end, so that STARTTLS is not in it stays open",
     ),
+    (
+        "ipfixprobe__inputs_tls.pcap 172.16.121.155:39",
+        "connection",
+        "the capture has these connections twice, the second time from the same start; tshark sees retransmissions",
+    ),
+    (
+        "ipfixprobe__inputs_tls.pcap 17",
+        "group",
+        "lost segments: what follows a gap is not read on, as where a record begins is a guess",
+    ),
+    (
+        "ipfixprobe__inputs_tls.pcap 22",
+        "group",
+        "lost segments: what follows a gap is not read on, as where a record begins is a guess",
+    ),
+    (
+        "mercury__corner-cases.pcap 10.82.252.206",
+        "connection",
+        "a ServerHello's first segment and nothing else; the corpus leaves it out",
+    ),
+    ("ndpi__google_ssl.pcap 0", "JA3", "tshark computes none of a hello in SSL 2.0's format"),
+    (
+        "ndpi__google_ssl.pcap 0",
+        "",
+        "the server's flight arrives out of order, and its begin last: tshark does not put it together",
+    ),
+    ("ndpi__malware.pcap 3", "", "the certificates arrive out of order: tshark does not put them together"),
+    (
+        "zeek__psql-aws-ssl-require.pcap 0",
+        "",
+        "the certificates arrive out of order: tshark does not put them together",
+    ),
+    ("ndpi__ookla.pcap 192.168.1.128:35830", "connection", "TLS on port 8080, which tshark takes for HTTP"),
+    ("ndpi__tls_cipher_lens.pcap 4", "JA3", "the hello is malformed: no suites, and more extensions than bytes"),
+    ("ndpi__tls_invalid_reads.pcap 0", "JA3", "the hello is malformed: it has no compression methods"),
+    (
+        "suricata-verify__bug-1450-0",
+        "leaf",
+        "the certificate's DER is cut short: the hash is of its 9 bytes, tshark's of what the DER says",
+    ),
+    (
+        "suricata-verify__tcp-async-01.pcap 0",
+        "STARTTLS offered",
+        "one direction only: which command a list answers is not seen",
+    ),
+    (
+        "zeek__tls-13-amazon-rds.pcap 0",
+        "established",
+        "a fault of ours that is open: a handshake inside MySQL's is taken for unfinished",
+    ),
 ];
 
 /// Why the monitor's fact and that of others differ, where that is known.
