@@ -1,8 +1,8 @@
 //! What passes by, read with the scanner's own eyes: packets in, a row for each connection out.
 //!
 //! [`capture`] takes packets out of files, [`packet`] segments out of packets; the [`table`] knows the connections,
-//! [`streams`] puts what their sides send in order, a [`conversation`] reads it: the dialogues' observing half, and after
-//! the upgrade, or from the first byte, [`crate::tls::tap`] on both sides. [`row`] says what was found.
+//! `streams` puts what their sides send in order, a `conversation` reads it: the dialogues' observing half, and after
+//! the upgrade, or from the first byte, [`crate::tls::tap`] on both sides. `row` says what was found.
 //!
 //! Once the handshake is over, its row is made and the rest of the connection is counted only. Of what clients say
 //! nothing is kept but which commands they sent, and what they offer in TLS.

@@ -2,7 +2,7 @@
 //!
 //! A [`question`] is an SQL file that says itself what it asks; the [`catalogue`] has them all. [`duckdb`] has the
 //! DuckDB program answer them, [`compare`] puts the answers of several datasets and the paper's beside each other in a
-//! [`sheet::Sheet`], which [`print`] gives to a terminal or a program and [`html`], with the figures of [`chart`], to a
+//! [`sheet::Sheet`], which [`mod@print`] gives to a terminal or a program and [`html`], with the figures of [`chart`], to a
 //! reader. This room meets the rest of the program in the dataset's files alone.
 
 pub mod catalogue;

@@ -2,7 +2,7 @@
 //!
 //! RSA by PKCS #1 v1.5 and PSS with MD5 to SHA-512 and moduli of any size up to 16,384 bits; ECDSA over P-256, P-384, P-521
 //! and secp256k1 with SHA-1 to SHA-512; Ed25519. Anything else (DSA, Ed448, brainpool, MD2) is [`Checked::Unknown`].
-//! aws-lc does the work; what it refuses because of size or age goes to [`rsa`].
+//! aws-lc does the work; what it refuses because of size or age goes to `rsa`.
 
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
