@@ -124,19 +124,19 @@ STARLING_INLINE enum starling_watch_reason starling_watch_ipv6(struct starling_p
 		const __u8 *at = packet->cursor.at;
 		__u32 length = 8;
 
-		if (packet->room < 4 || at + 4 > packet->cursor.end)
-			return next == 0 || next == 43 || next == 44 || next == 51 || next == 60 || next == 135 ||
-					       next == 139 ?
-				       STARLING_WATCH_CUT :
-				       STARLING_WATCH_NOT_TCP;
-		if (next == 0 || next == 43 || next == 60 || next == 135 || next == 139)
-			length = 8 + 8 * (__u32)at[1];
-		else if (next == 51) /* RFC 4302, section 2.2 */
-			length = 8 + 4 * (__u32)at[1];
-		else if (next != 44)
+		if (next == 44) { /* a fragment, or one that is whole (RFC 6946) */
+			if (packet->room < 4 || at + 4 > packet->cursor.end)
+				return STARLING_WATCH_CUT;
+			if (starling_be16(at + 2) & 0xfff9)
+				return STARLING_WATCH_FRAGMENT;
+		} else if (next == 0 || next == 43 || next == 51 || next == 60 || next == 135 || next == 139) {
+			if (packet->room < 2 || at + 2 > packet->cursor.end)
+				return STARLING_WATCH_CUT;
+			/* Of the authentication header in words of four bytes, less two (RFC 4302, section 2.2). */
+			length = 8 + (next == 51 ? 4 : 8) * (__u32)at[1];
+		} else {
 			return STARLING_WATCH_NOT_TCP;
-		else if (starling_be16(at + 2) & 0xfff9)
-			return STARLING_WATCH_FRAGMENT;
+		}
 		if (length > left)
 			return STARLING_WATCH_MALFORMED;
 		left -= length;
