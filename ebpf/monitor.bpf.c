@@ -124,24 +124,28 @@ STARLING_INLINE enum starling_watch_reason hand_up(void *context, int arriving, 
 	return taken ? STARLING_WATCH_UP : STARLING_WATCH_RING_FULL;
 }
 
-STARLING_INLINE __u32 watch(void *context, int arriving, const __u8 *data, const __u8 *end, __u32 length)
+/* Hides from the compiler where the pointer comes from: it must not fold the zeros above. */
+STARLING_INLINE const struct starling_watch_config *loaded(void)
 {
-	const struct starling_watch_config *loaded = (const struct starling_watch_config *)&config;
-	struct starling_segment segment = {};
+	const struct starling_watch_config *at = (const struct starling_watch_config *)&config;
+
+	asm volatile("" : "+r"(at));
+	return at;
+}
+
+/* Hands a frame up that is wanted, and counts it. */
+STARLING_INLINE void settle(void *context, int arriving, enum starling_watch_reason reason,
+			    const struct starling_segment *segment, __u32 length)
+{
 	struct starling_watch_count *count;
-	enum starling_watch_reason reason;
 	__u32 index;
 
-	/* Hides from the compiler where the pointer comes from: it must not fold the zeros above. */
-	asm volatile("" : "+r"(loaded));
-
-	reason = starling_watch(data, end, length, loaded, &segment);
 	if (reason == STARLING_WATCH_UP) {
 		__u64 now = bpf_ktime_get_ns();
 
-		reason = shunted(&segment, now) ?
+		reason = shunted(segment, now) ?
 				 STARLING_WATCH_SHUNTED :
-				 hand_up(context, arriving, &segment.flow, loaded->lanes, now, length);
+				 hand_up(context, arriving, &segment->flow, loaded()->lanes, now, length);
 	}
 	index = reason;
 	count = bpf_map_lookup_elem(&counts, &index);
@@ -149,7 +153,6 @@ STARLING_INLINE __u32 watch(void *context, int arriving, const __u8 *data, const
 		count->frames += 1; /* this CPU's own */
 		count->bytes += length;
 	}
-	return loaded->flags;
 }
 
 SEC("xdp.frags")
@@ -157,9 +160,11 @@ int arriving(struct xdp_md *context)
 {
 	const __u8 *data = (const __u8 *)(long)context->data;
 	const __u8 *end = (const __u8 *)(long)context->data_end;
-	__u32 flags = watch(context, 1, data, end, bpf_xdp_get_buff_len(context));
+	__u32 length = bpf_xdp_get_buff_len(context);
+	struct starling_segment segment = {};
 
-	return flags & STARLING_WATCH_MIRROR ? XDP_DROP : XDP_PASS;
+	settle(context, 1, starling_watch(data, end, length, loaded(), &segment), &segment, length);
+	return loaded()->flags & STARLING_WATCH_MIRROR ? XDP_DROP : XDP_PASS;
 }
 
 /* Bytes of a frame in which its headers are expected. */
@@ -168,11 +173,20 @@ int arriving(struct xdp_md *context)
 SEC("classifier")
 int leaving(struct __sk_buff *context)
 {
-	__u32 wanted = context->len < HEADERS ? context->len : HEADERS;
+	const __u8 *data = (const __u8 *)(long)context->data;
+	const __u8 *end = (const __u8 *)(long)context->data_end;
+	__u32 length = context->len;
+	struct starling_segment segment = {};
+	enum starling_watch_reason reason = starling_watch(data, end, length, loaded(), &segment);
 
-	if ((long)context->data_end - (long)context->data < wanted)
-		bpf_skb_pull_data(context, wanted);
-	watch(context, 0, (const __u8 *)(long)context->data, (const __u8 *)(long)context->data_end, context->len);
+	/* What is forwarded may have its headers elsewhere. */
+	if (reason == STARLING_WATCH_CUT && data + HEADERS > end && end - data < length &&
+	    !bpf_skb_pull_data(context, length < HEADERS ? length : HEADERS)) {
+		data = (const __u8 *)(long)context->data;
+		end = (const __u8 *)(long)context->data_end;
+		reason = starling_watch(data, end, length, loaded(), &segment);
+	}
+	settle(context, 0, reason, &segment, length);
 	return -1; /* TCX_NEXT: as if we were not there */
 }
 
