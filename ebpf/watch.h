@@ -14,6 +14,8 @@ enum {
 	WATCH_TAGS = 4,
 	WATCH_LABELS = 6,
 	WATCH_EXTENSIONS = 8,
+	WATCH_TCP = 6, /* protocol numbers */
+	WATCH_IPV6 = 41,
 	WATCH_TCP_FIN = 0x01,
 	WATCH_TCP_SYN = 0x02,
 	WATCH_TCP_RST = 0x04,
@@ -27,19 +29,48 @@ struct starling_segment {
 	__u32 flags;
 };
 
-/* A packet: its first byte, where the frame ends, how many bytes the packet has, as far as the frame tells. */
-struct starling_packet {
-	struct starling_cursor cursor;
+/* A frame, how far it is read, and how many bytes the packet has from there on, as far as is known. */
+struct starling_frame {
+	const __u8 *data;
+	const __u8 *end;
+	__u32 at;
 	__u32 room;
 };
 
-/* The next `count` bytes; `room` counts down with them. */
-STARLING_INLINE const __u8 *starling_next(struct starling_packet *packet, __u32 count)
+/* Headers do not reach further into a frame. */
+#define WATCH_HEADERS 512u
+
+/*
+ * Always zero, which the verifier does not know: what it is added to has one range on all paths, where else each path
+ * with tags and headers of its own would be followed to its end.
+ */
+static volatile __u32 starling_nothing;
+
+/* The next `count` bytes, or null if they are not there. */
+STARLING_INLINE const __u8 *starling_next(struct starling_frame *frame, __u32 count)
 {
-	if (count > packet->room)
+	__u32 at = frame->at;
+	const __u8 *taken;
+
+	if (count > frame->room || at > WATCH_HEADERS)
 		return 0;
-	packet->room -= count;
-	return starling_take(&packet->cursor, count);
+	taken = frame->data + at;
+	if (taken + count > frame->end)
+		return 0;
+	frame->room -= count;
+	frame->at = (at + count + starling_nothing) & 4095;
+	return taken;
+}
+
+/* The byte at `offset` from here, or -1; nothing is taken. */
+STARLING_INLINE __s32 starling_peek(const struct starling_frame *frame, __u32 offset)
+{
+	const __u8 *there;
+
+	if (frame->room <= offset || frame->at > WATCH_HEADERS)
+		return -1;
+	there = frame->data + frame->at + offset;
+	return there + 1 > frame->end ? -1 : *there;
 }
 
 STARLING_INLINE __u32 starling_be16(const __u8 *at)
@@ -52,141 +83,115 @@ STARLING_INLINE int starling_watched(const struct starling_watch_config *config,
 	return config->ports[(port >> 3) & 8191] >> (port & 7) & 1;
 }
 
-/* Puts the ends in order. `from` and `to` are 16 bytes each. */
-STARLING_INLINE void starling_order(const __u8 *from, const __u8 *to, __u32 from_port, __u32 to_port,
-				    struct starling_segment *segment)
+/* Puts the ends, which stand in `segment` as source and destination, in order. */
+STARLING_INLINE void starling_order(struct starling_segment *segment)
 {
-	__u32 low = 0, decided = 0, i;
+	__u32 *from = (__u32 *)segment->flow.address[0], *to = (__u32 *)segment->flow.address[1];
+	__u32 swap = segment->flow.port[0] > segment->flow.port[1], i;
 
-	for (i = 0; i < 4; i++) {
-		__u32 one = STARLING_BE32(starling_load32(from + 4 * i));
-		__u32 other = STARLING_BE32(starling_load32(to + 4 * i));
+#pragma unroll
+	for (i = 4; i > 0; i--) {
+		__u32 one = STARLING_BE32(from[i - 1]), other = STARLING_BE32(to[i - 1]);
 
-		if (!decided && one != other) {
-			decided = 1;
-			low = one < other;
+		swap = one == other ? swap : one > other;
+	}
+	segment->side = swap;
+	if (swap) {
+		__u16 port = segment->flow.port[0];
+
+#pragma unroll
+		for (i = 0; i < 4; i++) {
+			__u32 word = from[i];
+
+			from[i] = to[i];
+			to[i] = word;
 		}
-	}
-	if (!decided)
-		low = from_port <= to_port;
-	segment->side = !low;
-	if (low) {
-		__builtin_memcpy(segment->flow.address[0], from, 16);
-		__builtin_memcpy(segment->flow.address[1], to, 16);
-		segment->flow.port[0] = from_port;
-		segment->flow.port[1] = to_port;
-	} else {
-		__builtin_memcpy(segment->flow.address[0], to, 16);
-		__builtin_memcpy(segment->flow.address[1], from, 16);
-		segment->flow.port[0] = to_port;
-		segment->flow.port[1] = from_port;
+		segment->flow.port[0] = segment->flow.port[1];
+		segment->flow.port[1] = port;
 	}
 }
 
-/* RFC 9293, section 3.1. `left` is what the packet says to have. */
-STARLING_INLINE enum starling_watch_reason starling_watch_tcp(struct starling_packet *packet, __u32 left,
-							      const __u8 *from, const __u8 *to,
-							      const struct starling_watch_config *config,
-							      struct starling_segment *segment)
+/*
+ * RFC 791; its payload is left in `frame`, the length that it says to have in `left`. Says which protocol that is, or why
+ * there is none (negative).
+ */
+STARLING_INLINE __s32 starling_watch_ipv4(struct starling_frame *frame, struct starling_segment *segment, __u32 *left)
 {
-	const __u8 *tcp = starling_next(packet, 20);
-	__u32 from_port, to_port;
-
-	if (!tcp)
-		return left < 20 ? STARLING_WATCH_MALFORMED : STARLING_WATCH_CUT;
-	from_port = starling_be16(tcp);
-	to_port = starling_be16(tcp + 2);
-	if (!(config->flags & STARLING_WATCH_ANY_PORT) && !starling_watched(config, from_port) &&
-	    !starling_watched(config, to_port))
-		return STARLING_WATCH_OTHER_PORTS;
-	segment->flags = tcp[13];
-	starling_order(from, to, from_port, to_port, segment);
-	return STARLING_WATCH_UP;
-}
-
-/* RFC 8200, with the extension headers of its section 4. */
-STARLING_INLINE enum starling_watch_reason starling_watch_ipv6(struct starling_packet *packet,
-							       const struct starling_watch_config *config,
-							       struct starling_segment *segment)
-{
-	const __u8 *fixed = starling_next(packet, 40);
-	__u32 left, next, i;
+	__u32 whole = frame->room;
+	const __u8 *fixed = starling_next(frame, 20);
+	__u32 header, total, protocol;
 
 	if (!fixed)
-		return STARLING_WATCH_CUT;
-	left = starling_be16(fixed + 4);
-	if (left == 0)
-		left = packet->room;
-	if (packet->room > left)
-		packet->room = left;
-	next = fixed[6];
-	for (i = 0; i < WATCH_EXTENSIONS && next != 6; i++) {
-		const __u8 *at = packet->cursor.at;
-		__u32 length = 8;
-
-		if (next == 44) { /* a fragment, or one that is whole (RFC 6946) */
-			if (packet->room < 4 || at + 4 > packet->cursor.end)
-				return STARLING_WATCH_CUT;
-			if (starling_be16(at + 2) & 0xfff9)
-				return STARLING_WATCH_FRAGMENT;
-		} else if (next == 0 || next == 43 || next == 51 || next == 60 || next == 135 || next == 139) {
-			if (packet->room < 2 || at + 2 > packet->cursor.end)
-				return STARLING_WATCH_CUT;
-			/* Of the authentication header in words of four bytes, less two (RFC 4302, section 2.2). */
-			length = 8 + (next == 51 ? 4 : 8) * (__u32)at[1];
-		} else {
-			return STARLING_WATCH_NOT_TCP;
-		}
-		if (length > left)
-			return STARLING_WATCH_MALFORMED;
-		left -= length;
-		next = at[0];
-		if (!starling_next(packet, length))
-			return STARLING_WATCH_CUT;
-	}
-	if (next != 6)
-		return STARLING_WATCH_NOT_TCP;
-	return starling_watch_tcp(packet, left, fixed + 8, fixed + 24, config, segment);
-}
-
-/* RFC 791; RFC 4213, section 3.5 for IPv6 in it. */
-STARLING_INLINE enum starling_watch_reason starling_watch_ipv4(struct starling_packet *packet, __u8 mapped[2][16],
-							       const struct starling_watch_config *config,
-							       struct starling_segment *segment)
-{
-	const __u8 *inner = packet->cursor.at;
-	__u32 whole = packet->room;
-	const __u8 *fixed = starling_next(packet, 20);
-	__u32 header, total, i;
-
-	if (!fixed)
-		return STARLING_WATCH_CUT;
+		return -STARLING_WATCH_CUT;
 	header = (fixed[0] & 15) * 4;
 	total = starling_be16(fixed + 2);
+	protocol = fixed[9];
 	if (total == 0) /* what the network card will cut has no length yet */
 		total = whole;
 	if (header < 20 || total < header)
-		return STARLING_WATCH_MALFORMED;
+		return -STARLING_WATCH_MALFORMED;
 	if (starling_be16(fixed + 6) & 0x3fff)
-		return STARLING_WATCH_FRAGMENT;
-	if (!starling_next(packet, header - 20))
-		return STARLING_WATCH_CUT;
-	if (packet->room > total - header)
-		packet->room = total - header;
-	if (fixed[9] == 41) {
-		inner = packet->cursor.at;
-		if (packet->room < 1 || inner + 1 > packet->cursor.end || inner[0] >> 4 != 6)
-			return STARLING_WATCH_NOT_TCP;
-		return starling_watch_ipv6(packet, config, segment);
+		return -STARLING_WATCH_FRAGMENT;
+	__builtin_memset(&segment->flow, 0, sizeof(segment->flow));
+	segment->flow.address[0][10] = segment->flow.address[0][11] = 0xff;
+	segment->flow.address[1][10] = segment->flow.address[1][11] = 0xff;
+	__builtin_memcpy(segment->flow.address[0] + 12, fixed + 12, 4);
+	__builtin_memcpy(segment->flow.address[1] + 12, fixed + 16, 4);
+	if (!starling_next(frame, (header - 20) & 63))
+		return -STARLING_WATCH_CUT;
+	*left = total - header;
+	if (frame->room > *left)
+		frame->room = *left;
+	return protocol;
+}
+
+/* RFC 8200, with the extension headers of its section 4; as above. */
+STARLING_INLINE __s32 starling_watch_ipv6(struct starling_frame *frame, struct starling_segment *segment, __u32 *left)
+{
+	const __u8 *fixed = starling_next(frame, 40);
+	__u32 next, i;
+
+	if (!fixed)
+		return -STARLING_WATCH_CUT;
+	*left = starling_be16(fixed + 4);
+	if (*left == 0)
+		*left = frame->room;
+	if (frame->room > *left)
+		frame->room = *left;
+	next = fixed[6];
+	__builtin_memcpy(segment->flow.address, fixed + 8, 32);
+#pragma unroll
+	for (i = 0; i < WATCH_EXTENSIONS; i++) {
+		__u32 length = 8;
+		__s32 words, following;
+
+		if (next == WATCH_TCP)
+			break;
+		words = starling_peek(frame, 1);
+		if (next == 44) { /* a fragment, or one that is whole (RFC 6946) */
+			__s32 high = starling_peek(frame, 2), low = starling_peek(frame, 3);
+
+			if (high < 0 || low < 0)
+				return -STARLING_WATCH_CUT;
+			if (high || low & 0xf9)
+				return -STARLING_WATCH_FRAGMENT;
+		} else if (next == 0 || next == 43 || next == 51 || next == 60 || next == 135 || next == 139) {
+			if (words < 0)
+				return -STARLING_WATCH_CUT;
+			/* Of the authentication header in words of four bytes, less two (RFC 4302, section 2.2). */
+			length = 8 + (next == 51 ? 4 : 8) * ((__u32)words & 255);
+		} else {
+			return -STARLING_WATCH_NOT_TCP;
+		}
+		if (length > *left)
+			return -STARLING_WATCH_MALFORMED;
+		*left -= length;
+		following = starling_peek(frame, 0);
+		if (following < 0 || !starling_next(frame, length & 4095))
+			return -STARLING_WATCH_CUT;
+		next = following;
 	}
-	if (fixed[9] != 6)
-		return STARLING_WATCH_NOT_TCP;
-	for (i = 0; i < 2; i++) {
-		__builtin_memset(mapped[i], 0, 10);
-		mapped[i][10] = mapped[i][11] = 0xff;
-		__builtin_memcpy(mapped[i] + 12, fixed + 12 + 4 * i, 4);
-	}
-	return starling_watch_tcp(packet, total - header, mapped[0], mapped[1], config, segment);
+	return next;
 }
 
 /* What becomes of a frame of `length` bytes, of which those up to `end` can be looked at. */
@@ -194,61 +199,87 @@ STARLING_INLINE enum starling_watch_reason starling_watch(const __u8 *data, cons
 							  const struct starling_watch_config *config,
 							  struct starling_segment *segment)
 {
-	struct starling_packet packet = { .cursor = { data, end }, .room = length };
-	const __u8 *at = starling_next(&packet, 14);
-	__u8 mapped[2][16];
-	__u32 kind, i;
+	struct starling_frame frame = { .data = data, .end = end, .at = 0, .room = length };
+	const __u8 *at = starling_next(&frame, 14);
+	__s32 version, protocol = WATCH_IPV6;
+	__u32 kind, left = 0, i;
 
 	if (!at)
 		return STARLING_WATCH_CUT;
 	kind = starling_be16(at + 12);
+#pragma unroll
 	for (i = 0; i < WATCH_TAGS; i++) {
 		__u32 tag = 4;
 
 		if (kind == 0x8909) { /* Cisco's metadata: version, length in words, options, the next EtherType */
-			at = packet.cursor.at;
-			if (at + 2 > end)
+			__s32 words = starling_peek(&frame, 1);
+
+			if (words < 0)
 				return STARLING_WATCH_CUT;
-			tag = 4 + 4 * (__u32)at[1];
+			tag = 4 + 4 * ((__u32)words & 255);
 		} else if (kind != 0x8100 && kind != 0x88a8 && kind != 0x9100) {
 			break;
 		}
-		at = starling_next(&packet, tag - 2);
-		if (!at)
+		if (!starling_next(&frame, (tag - 2) & 2047))
 			return STARLING_WATCH_CUT;
-		at = starling_next(&packet, 2);
+		at = starling_next(&frame, 2);
 		if (!at)
 			return STARLING_WATCH_CUT;
 		kind = starling_be16(at);
 	}
 	if (kind == 0x8864) { /* RFC 2516, section 4; RFC 1661 */
-		at = starling_next(&packet, 8);
+		at = starling_next(&frame, 8);
 		if (!at)
 			return STARLING_WATCH_CUT;
 		kind = starling_be16(at + 6);
 		if (kind != 0x0021 && kind != 0x0057)
 			return STARLING_WATCH_NOT_IP;
 	} else if (kind == 0x8847) { /* RFC 3032, section 2.1 */
-		for (i = 0; i < WATCH_LABELS; i++) {
-			at = starling_next(&packet, 4);
+		__u32 bottom = 0;
+
+		for (i = 0; i < WATCH_LABELS && !bottom; i++) {
+			at = starling_next(&frame, 4);
 			if (!at)
 				return STARLING_WATCH_CUT;
-			if (at[2] & 1)
-				break;
+			bottom = at[2] & 1;
 		}
-		if (i == WATCH_LABELS)
+		if (!bottom)
 			return STARLING_WATCH_NOT_IP;
 	} else if (kind != 0x0800 && kind != 0x86dd) {
 		return STARLING_WATCH_NOT_IP;
 	}
-	at = packet.cursor.at;
-	if (at + 1 > end)
+
+	version = starling_peek(&frame, 0);
+	if (version < 0)
 		return STARLING_WATCH_CUT;
-	if (at[0] >> 4 == 4)
-		return starling_watch_ipv4(&packet, mapped, config, segment);
-	if (at[0] >> 4 == 6)
-		return starling_watch_ipv6(&packet, config, segment);
-	return STARLING_WATCH_NOT_IP;
+	if (version >> 4 == 4) {
+		protocol = starling_watch_ipv4(&frame, segment, &left);
+		if (protocol < 0)
+			return -protocol;
+		if (protocol == WATCH_IPV6 && starling_peek(&frame, 0) >> 4 != 6)
+			return STARLING_WATCH_NOT_TCP;
+	} else if (version >> 4 != 6) {
+		return STARLING_WATCH_NOT_IP;
+	}
+	if (protocol == WATCH_IPV6) { /* by itself, or in IPv4 (RFC 4213, section 3.5) */
+		protocol = starling_watch_ipv6(&frame, segment, &left);
+		if (protocol < 0)
+			return -protocol;
+	}
+	if (protocol != WATCH_TCP)
+		return STARLING_WATCH_NOT_TCP;
+
+	at = starling_next(&frame, 20); /* RFC 9293, section 3.1 */
+	if (!at)
+		return left < 20 ? STARLING_WATCH_MALFORMED : STARLING_WATCH_CUT;
+	segment->flow.port[0] = starling_be16(at);
+	segment->flow.port[1] = starling_be16(at + 2);
+	segment->flags = at[13];
+	if (!(config->flags & STARLING_WATCH_ANY_PORT) && !starling_watched(config, segment->flow.port[0]) &&
+	    !starling_watched(config, segment->flow.port[1]))
+		return STARLING_WATCH_OTHER_PORTS;
+	starling_order(segment);
+	return STARLING_WATCH_UP;
 }
 
 /* The lane of a connection, the same for both directions. */
