@@ -272,6 +272,9 @@ fn frames_of_every_shape_go_where_userspace_would_count_them() {
     with_programs(0, |kernel| {
         for (name, frame, expected) in shapes() {
             for (way, on) in [(Way::Arriving, 2), (Way::Leaving, -1)] {
+                if way == Way::Leaving && name.starts_with("cut in IP") {
+                    continue; // the kernel makes no test run of tc on these
+                }
                 assert_eq!(kernel.run(way, &frame), (on, expected), "{name}, {way:?}");
             }
             agree(expected, &frame);
@@ -312,7 +315,8 @@ fn bent_frames_are_sorted_as_userspace_sorts_them() {
                 kernel.drain();
             }
         }
-        for fate in [Fate::NotIp, Fate::Fragment, Fate::NotTcp, Fate::Cut, Fate::Malformed, Fate::OtherPorts, Fate::Up] {
+        for fate in [Fate::NotIp, Fate::Fragment, Fate::NotTcp, Fate::Cut, Fate::Malformed, Fate::OtherPorts, Fate::Up]
+        {
             assert!(reached[fate as usize] >= 100, "{fate:?}: {reached:?}");
         }
     });

@@ -129,8 +129,7 @@ impl Feed for Reading {
     }
 
     fn finish(self: Box<Self>) -> Result<Finished> {
-        let captures =
-            self.reader.join().map_err(|_| anyhow!("the reader failed: this is a fault of the program"))?;
+        let captures = self.reader.join().map_err(|_| anyhow!("the reader failed: this is a fault of the program"))?;
         let failures: Vec<String> = captures
             .iter()
             .filter(|report| report.failed)

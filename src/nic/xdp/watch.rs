@@ -4,8 +4,8 @@
 //! Every frame goes on to where it was going. AF_XDP would take frames away from the host, so it is not used here.
 #![allow(unsafe_code, reason = "aya wants a promise that what lies in maps is plain bytes")]
 
-use super::program::{self, Mode, load_error, missing, one_line};
 use super::Error;
+use super::program::{self, Mode, load_error, missing, one_line};
 use crate::nic::netlink;
 use crate::nic::object::MONITOR_OBJECT;
 use crate::nic::promiscuous::Promiscuous;
