@@ -104,7 +104,7 @@ fn columns(rows: &[Value], names: &[&str]) -> Vec<Vec<String>> {
     lines
 }
 
-const EVERYTHING: &str = "SELECT * EXCLUDE (time, duration_us, run) REPLACE (hex(chain_id) AS chain_id, \
+const EVERYTHING: &str = "SELECT * EXCLUDE (time, duration_us) REPLACE (hex(chain_id) AS chain_id, \
                           hex(leaf_sha256) AS leaf_sha256) FROM connections ORDER BY client_ip, client_port";
 
 #[test]

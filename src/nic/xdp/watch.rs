@@ -264,7 +264,10 @@ impl Watch {
 
     /// Whether frames that leave are seen; else why not.
     pub fn sees_leaving(&self) -> Result<(), &str> {
-        self.leaving.as_ref().map(|()| ()).map_err(String::as_str)
+        match &self.leaving {
+            Ok(()) => Ok(()),
+            Err(reason) => Err(reason),
+        }
     }
 
     /// Whether the interface is still there.
