@@ -97,7 +97,7 @@ fn bulk_without_a_meaning_is_given_up() {
         let mut monitor = Monitor::new(config());
         let said = give(&mut monitor, &packets, 0);
         let at = said.iter().position(Option::is_some).unwrap();
-        let bytes: usize = packets[..at].iter().map(|packet| packet.len() - 54).sum();
+        let bytes: usize = packets[..=at].iter().map(|packet| packet.len() - 54).sum();
         assert!((256 << 10..264 << 10).contains(&bytes), "{bytes}");
         assert_eq!((said.iter().flatten().count(), monitor.account().recorded), (1, recorded));
     }
