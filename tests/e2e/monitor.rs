@@ -1,7 +1,7 @@
 //! `starling monitor -i`: on the link between real clients and the real servers, and on one with bulk beside it.
 
 use super::kill::{signal, state};
-use super::world::{Lab, Pair, STARLING, errors, query, run, wait_until, within};
+use super::world::{Lab, Pair, STARLING, errors, query, wait_until, within};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
