@@ -473,7 +473,7 @@ pub struct Monitor {
     #[arg(long, value_name = "MIB", default_value = "32", requires = "interface", value_parser = clap::value_parser!(u32).range(1..=2048))]
     pub ring: u32,
 
-    /// Live: connections already read that the kernel keeps in mind and hands up no more, at about 130 bytes each. When there are more, the
+    /// Live: connections already read that the kernel keeps in mind and hands up no more. When there are more, the
     /// one that was silent longest is handed up again. 0: everything is handed up.
     #[arg(long, value_name = "N", default_value = "262144", requires = "interface")]
     pub shunt: u32,
