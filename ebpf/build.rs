@@ -1,5 +1,5 @@
-//! Builds `starling.bpf.c` and `live.bpf.c` for the kernel (objects, and the first's libbpf-rs skeleton), `verdict.h` for
-//! the host, and, for the feature `lab`, `responder.bpf.c` for the kernel (object).
+//! Builds `starling.bpf.c`, `live.bpf.c` and `monitor.bpf.c` for the kernel (objects, and libbpf-rs skeletons of the first and
+//! the last), `verdict.h` for the host, and, for the feature `lab`, `responder.bpf.c` for the kernel (object).
 
 use libbpf_cargo::SkeletonBuilder;
 use std::path::PathBuf;
@@ -37,6 +37,7 @@ fn build() -> Result<(), String> {
     };
     program("starling").build_and_generate(out.join("starling.skel.rs")).map_err(|error| format!("{error:#}"))?;
     program("live").build().map_err(|error| format!("{error:#}"))?;
+    program("monitor").build_and_generate(out.join("monitor.skel.rs")).map_err(|error| format!("{error:#}"))?;
     if std::env::var_os("CARGO_FEATURE_LAB").is_some() {
         program("responder").build().map_err(|error| format!("{error:#}"))?;
     }

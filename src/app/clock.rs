@@ -2,7 +2,21 @@
 
 use crate::base::time::WallClock;
 use crate::base::{Instant, UtcMicros};
-use std::time::{SystemTime, UNIX_EPOCH};
+use nix::time::{ClockId, clock_gettime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// CLOCK_MONOTONIC, as BPF programs have it: nanoseconds.
+pub fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What has to be added to [`monotonic`], in microseconds, to have UTC. It changes when the machine's clock is set.
+pub fn monotonic_to_utc() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = |nanos: u128| i64::try_from(nanos / 1_000).unwrap_or(i64::MAX);
+    micros(since_epoch.as_nanos()) - micros(monotonic().into())
+}
 
 /// Time since the run began, and when that was.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use crate::app::interface::{self, Interface};
 use crate::app::scan;
 use crate::nic::features::{Features, features};
-use crate::nic::xdp::Program;
+use crate::nic::xdp::{Program, Watch};
 use crate::tcp::cookie::PortRange;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -69,6 +69,14 @@ impl fmt::Display for Report {
 pub fn examine(interface: Option<&str>) -> Report {
     let mut report = Report::default();
     report.result(Program::verify(), |()| "the kernel accepts the XDP program".to_owned());
+    let watch = Watch::verify();
+    report.add(
+        if watch.is_ok() { Grade::Fine } else { Grade::Note },
+        watch.map_or_else(
+            |error| format!("starling monitor -i would not start: {error}"),
+            |()| "the kernel accepts the programs of starling monitor".to_owned(),
+        ),
+    );
     let PortRange { first, last } = PORTS;
     report.result(scan::check_ports(PORTS), |()| format!("source ports {first}-{last} are outside the kernel's own"));
     let found = match interface {

@@ -397,20 +397,31 @@ Of every connection with TLS, or with the clear-text part of a protocol that kno
 agreed on goes into the table connections, the server's certificates into certificates and chains. User names, passwords and \
 messages are never kept, and nothing after the handshake is looked at. Ctrl-C writes what was read until then.
 
+Live (-i): an XDP program sees what arrives, a tc program what leaves (Linux 6.6; a mirror port needs none). Both copy the \
+frames of watched ports and let every frame go on to where it was going. Once a connection's handshake is over the kernel \
+hands it up no more. Needs root to start; capabilities are dropped before the first frame is parsed. Nothing stays on the \
+interface, however the program ends. Finished parts can be read while it runs (--part-age).
+
 Captures: pcap and pcapng, also packed by gzip; Ethernet, VLAN, raw IP, Linux SLL and SLL2, BSD loopback; IPv4 and IPv6; any \
 snap length. What is missing in a capture is counted (columns gaps, gap_bytes).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped early by a signal (of -i without -t Ctrl-C is the usual end: 0).
 
 Examples:
   starling monitor --pcap monday.pcap tuesday.pcap.gz -o week
   starling monitor --pcap capture.pcapng --any-port -o seen
   tcpdump -i eth1 -w - tcp port 25 | starling monitor --pcap - -p smtp -o mail
+  starling monitor -i eth1 -o live
+  starling monitor -i eth2 --mirror --any-port -T 4 -t 86400 --part-age 3600 -o day
   duckdb -init week/views.sql -c \"select protocol, tls_version, count(*) from connections group by all\"")]
 pub struct Monitor {
     /// Capture files, in the order of time; - is standard input.
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "interface", conflicts_with = "interface")]
     pub pcap: Vec<PathBuf>,
+
+    /// Interface to watch: Ethernet, or the loopback (with --xdp-mode generic).
+    #[arg(short = 'i', long, value_name = "NAME")]
+    pub interface: Option<String>,
 
     /// Ports of servers.
     #[arg(short = 'p', long = "ports", value_name = "PORTS", default_value = "study", help = ports_help())]
@@ -435,6 +446,37 @@ pub struct Monitor {
     /// Megabytes that all connections together may keep until more bytes come.
     #[arg(long, value_name = "MIB", default_value_t = crate::monitor::Config::BYTES_MAX >> 20)]
     pub memory: usize,
+
+    /// Live: end after so many seconds.
+    #[arg(short = 't', long, value_name = "SECS", requires = "interface")]
+    pub max_runtime: Option<f64>,
+
+    /// Live: lanes, threads that read; both directions of a connection come to one of them, whatever receive queue they
+    /// come by [default: one for each CPU, at most 4].
+    #[arg(short = 'T', long, value_name = "N", requires = "interface", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub lanes: Option<u32>,
+
+    /// Live: where the XDP program runs.
+    #[arg(long, value_name = "MODE", default_value = "native", requires = "interface")]
+    pub xdp_mode: XdpMode,
+
+    /// Live: the interface carries a mirror port's copies and nothing for this host. What arrives ends there, which spares
+    /// the host most of the work; the interface is useless for anything else meanwhile.
+    #[arg(long, requires = "interface")]
+    pub mirror: bool,
+
+    /// Live: leave the interface as it is, and see only what is addressed to it. Else it is asked for everything.
+    #[arg(long, requires = "interface")]
+    pub no_promiscuous: bool,
+
+    /// Live: megabytes of the ring of each lane, a power of two. What comes while it is full is lost, and counted (ring_full).
+    #[arg(long, value_name = "MIB", default_value = "32", requires = "interface", value_parser = clap::value_parser!(u32).range(1..=2048))]
+    pub ring: u32,
+
+    /// Live: connections already read that the kernel keeps in mind and hands up no more. When there are more, the
+    /// one that was silent longest is handed up again. 0: everything is handed up.
+    #[arg(long, value_name = "N", default_value = "262144", requires = "interface")]
+    pub shunt: u32,
 
     /// No status on standard error.
     #[arg(short = 'q', long)]

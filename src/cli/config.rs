@@ -159,8 +159,31 @@ pub fn monitor(args: &Monitor) -> Result<monitor::Plan> {
         connections_max: args.connections_max,
         bytes_max: args.memory << 20,
     };
+    let source = match &args.interface {
+        None => monitor::Source::Captures(args.pcap.clone()),
+        Some(interface) => {
+            ensure!(
+                args.ring.is_power_of_two(),
+                "--ring {}: a power of two is wanted. Next step: --ring {}",
+                args.ring,
+                args.ring.next_power_of_two()
+            );
+            // A ring's size is a number of 32 bits.
+            let ring_bytes = args.ring << 20;
+            monitor::Source::Link(monitor::link::Plan {
+                interface: interface.clone(),
+                mode: mode(args.xdp_mode),
+                mirror: args.mirror,
+                promiscuous: !args.no_promiscuous,
+                lanes: args.lanes,
+                ring_bytes,
+                shunts_max: args.shunt,
+                runtime_max: args.max_runtime.map(|limit| seconds("-t", limit)).transpose()?,
+            })
+        }
+    };
     Ok(monitor::Plan {
-        captures: args.pcap.clone(),
+        source,
         config,
         output: args.output.clone(),
         part_age: seconds("--part-age", args.part_age)?,
@@ -270,10 +293,7 @@ fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>
             total: seconds("--total-timeout", args.total_timeout)?,
             ..Limits::default()
         },
-        mode: match args.xdp_mode {
-            XdpMode::Native => Mode::Native,
-            XdpMode::Generic => Mode::Generic,
-        },
+        mode: mode(args.xdp_mode),
         transmit: match args.tx {
             TransmitArg::Auto => Transmit::Auto,
             TransmitArg::Zerocopy => Transmit::ZeroCopy,
@@ -419,6 +439,13 @@ fn options(args: &Scan) -> Result<OptionSet> {
         options.name()
     );
     Ok(options)
+}
+
+const fn mode(mode: XdpMode) -> Mode {
+    match mode {
+        XdpMode::Native => Mode::Native,
+        XdpMode::Generic => Mode::Generic,
+    }
 }
 
 fn seconds(option: &str, value: f64) -> Result<Duration> {

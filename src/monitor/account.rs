@@ -5,7 +5,7 @@ use crate::counters;
 counters! {
     /// Each packet read is counted once below `packets`, each connection once below `connections`.
     pub struct Account {
-        /// Packets read.
+        /// Packets read, or seen on the link.
         packets,
         /// Of a link type that is not known.
         unknown_link,
@@ -27,6 +27,10 @@ counters! {
         taken,
         /// Of connections whose handshake is over.
         after_handshake,
+        /// Live: of connections whose handshake is over, and which the kernel hands up no more.
+        shunted,
+        /// Live: lost, since the monitor was too slow.
+        ring_full,
         /// Connections begun, or picked up in midstream.
         connections,
         /// Of these, recorded: each a row.
@@ -56,6 +60,8 @@ impl Account {
             self.strays,
             self.taken,
             self.after_handshake,
+            self.shunted,
+            self.ring_full,
         ];
         [
             ("packets", self.packets, fates.iter().sum()),

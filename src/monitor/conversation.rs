@@ -11,6 +11,9 @@ use crate::tls::tap::{Flight, Tap};
 /// Portions of the client's in an unknown protocol at whose begin a ClientHello is looked for: what tunnels and upgrades of
 /// other protocols need before it.
 const PORTIONS_MAX: u8 = 16;
+/// Bytes that may go by without being of use, until nothing more is expected: bulk of an unknown protocol, or of TLS of which
+/// one side is not seen.
+const USELESS_MAX: usize = 256 << 10;
 
 /// What is known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub(super) struct Conversation {
     before: Option<Box<Findings>>,
     gaps: u32,
     gap_bytes: u64,
+    /// Bytes that were of no use.
+    useless: usize,
 }
 
 /// What a conversation showed.
@@ -86,7 +91,7 @@ pub(super) struct Shown {
 
 impl Conversation {
     pub(super) const fn new(known: Known) -> Self {
-        Self { known, phase: Phase::Begin(Vec::new()), spoken: None, before: None, gaps: 0, gap_bytes: 0 }
+        Self { known, phase: Phase::Begin(Vec::new()), spoken: None, before: None, gaps: 0, gap_bytes: 0, useless: 0 }
     }
 
     /// Takes what a direction shows next.
@@ -111,9 +116,9 @@ impl Conversation {
         matches!(&self.phase, Phase::Tls(taps) if taps.client.over() && taps.server.over())
     }
 
-    /// Nothing that is known is spoken, and it will not turn up any more.
+    /// Nothing that is known is spoken, or nothing more of it is understood, and that will not change.
     pub(super) fn hopeless(&self) -> bool {
-        matches!(self.phase, Phase::Unknown(portions) if portions >= PORTIONS_MAX)
+        self.useless > USELESS_MAX || matches!(self.phase, Phase::Unknown(portions) if portions >= PORTIONS_MAX)
     }
 
     /// Bytes kept until more come, and of certificates.
@@ -197,11 +202,24 @@ impl Conversation {
         if self.tls_begins(from, bytes) {
             self.start_tls();
         }
-        match &mut self.phase {
-            Phase::Clear { dialogue, deaf: false } => dialogue.observe(from, bytes),
-            Phase::Tls(taps) => taps.feed(from, bytes),
-            Phase::Unknown(portions) if from == Direction::Client => *portions = portions.saturating_add(1),
-            Phase::Begin(_) | Phase::Clear { .. } | Phase::Unknown(_) => {}
+        let useless = match &mut self.phase {
+            Phase::Clear { dialogue, deaf: false } => {
+                dialogue.observe(from, bytes);
+                false
+            }
+            Phase::Tls(taps) => {
+                let over = taps.of(from).over();
+                taps.feed(from, bytes);
+                over
+            }
+            Phase::Unknown(portions) => {
+                *portions = portions.saturating_add(u8::from(from == Direction::Client));
+                true
+            }
+            Phase::Begin(_) | Phase::Clear { deaf: true, .. } => true,
+        };
+        if useless {
+            self.useless = self.useless.saturating_add(bytes.len());
         }
     }
 

@@ -18,13 +18,19 @@ use std::net::{IpAddr, Ipv6Addr};
 const SILENCE: i64 = 300_000_000;
 /// How long a closed connection is kept in mind, for what still arrives of it, in microseconds.
 const LINGER: i64 = 5_000_000;
+/// How long what comes of a released connection was under way already, in microseconds.
+const UNDER_WAY: i64 = 1_000_000;
 /// No neighbour in a list.
 const NONE: u32 = u32::MAX;
 
 /// An address and a port.
-type End = (Address, u16);
+pub type End = (Address, u16);
 
-/// The two lists by time of the last packet: of connections that go on, and of those that were closed.
+/// A connection by its ends, the lower one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow(pub End, pub End);
+
+/// The two lists by time of the last packet: of connections that go on, and of those that were closed or released.
 const OPEN: usize = 0;
 const CLOSING: usize = 1;
 
@@ -59,6 +65,8 @@ struct Entry {
     /// A FIN came from the client, from the server.
     fins: [bool; 2],
     seen: UtcMicros,
+    /// When it was last said that nothing more of it is wanted, or agreed to that.
+    released: Option<UtcMicros>,
     list: usize,
     before: u32,
     after: u32,
@@ -110,13 +118,29 @@ impl Monitor {
         }
     }
 
-    /// Takes the next packet.
-    pub fn handle(&mut self, captured: &Captured<'_>) {
+    /// Takes the next packet. Says of which connection nothing more is wanted, if that is the case from this packet on:
+    /// whoever can keep its packets away may do so, and [`release`](Self::release) it.
+    pub fn handle(&mut self, captured: &Captured<'_>) -> Option<Flow> {
         self.account.packets += 1;
         match packet::segment(captured) {
             Ok(segment) => self.segment(&segment, captured.time),
-            Err(unusable) => *self.unusable(unusable) += 1,
+            Err(unusable) => {
+                *self.unusable(unusable) += 1;
+                None
+            }
         }
+    }
+
+    /// Nothing more of this connection will come but what is under way: it is forgotten soon. Should more come after all,
+    /// [`handle`](Self::handle) says so again.
+    pub fn release(&mut self, flow: &Flow) {
+        let Some(&at) = self.index.get(&(flow.0, flow.1)) else { return };
+        self.unlink(at);
+        let now = self.now;
+        if let Some(entry) = self.entry_mut(at) {
+            entry.released = Some(now);
+        }
+        self.link(at, CLOSING);
     }
 
     /// The next connection that is to be recorded.
@@ -174,11 +198,11 @@ impl Monitor {
         self.services[usize::from(port)]
     }
 
-    fn segment(&mut self, segment: &Segment<'_>, time: UtcMicros) {
+    fn segment(&mut self, segment: &Segment<'_>, time: UtcMicros) -> Option<Flow> {
         let known = self.service(segment.source.1).is_some() || self.service(segment.destination.1).is_some();
         if !known && !self.config.any_port {
             self.account.other_ports += 1;
-            return;
+            return None;
         }
         self.now = self.now.max(time);
         self.expire();
@@ -190,10 +214,11 @@ impl Monitor {
             self.remove(old, "reused");
             at = None;
         }
-        match at.or_else(|| self.open(key, segment, time)) {
-            Some(at) => self.take(at, segment, time),
-            None => self.account.strays += 1,
-        }
+        let Some(at) = at.or_else(|| self.open(key, segment, time)) else {
+            self.account.strays += 1;
+            return None;
+        };
+        self.take(at, segment, time).then_some(Flow(key.0, key.1))
     }
 
     /// A SYN of another connection between the same ports. The same SYN is a repetition, unless time has gone back: then
@@ -253,6 +278,7 @@ impl Monitor {
             state: State::Reading(Box::new(reading)),
             fins: [false; 2],
             seen: self.now,
+            released: None,
             list: OPEN,
             before: NONE,
             after: NONE,
@@ -289,21 +315,26 @@ impl Monitor {
         }
     }
 
-    fn take(&mut self, at: u32, segment: &Segment<'_>, time: UtcMicros) {
+    /// Says whether nothing more of the connection is wanted from here on.
+    fn take(&mut self, at: u32, segment: &Segment<'_>, time: UtcMicros) -> bool {
         let now = self.now;
         self.unlink(at);
-        let Some(entry) = self.entries[at as usize].as_mut() else { return };
+        let Some(entry) = self.entries[at as usize].as_mut() else { return false };
         entry.seen = now;
         let from = if segment.source == entry.client { Direction::Client } else { Direction::Server };
         let side = usize::from(from == Direction::Server);
         entry.fins[side] |= segment.has(flags::FIN);
         let mut list = entry.list;
-        let mut over = false;
+        let (mut over, mut again) = (false, false);
         match &mut entry.state {
             State::Read => {
                 self.account.after_handshake += 1;
                 if entry.fins == [true; 2] || segment.has(flags::RST) {
                     list = CLOSING;
+                }
+                again = entry.released.is_some_and(|released| now.0 - released.0 > UNDER_WAY);
+                if again {
+                    entry.released = Some(now);
                 }
             }
             State::Reading(reading) => {
@@ -336,6 +367,7 @@ impl Monitor {
         while self.held > self.config.bytes_max && !self.index.is_empty() {
             self.evict();
         }
+        over || again
     }
 
     /// Ends the reading of a connection: its row, if it has one.

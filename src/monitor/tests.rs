@@ -13,6 +13,8 @@ use crate::wire::flags::{ACK, FIN, RST, SYN};
 use crate::wire::{Link, Tuple};
 use proptest::prelude::*;
 
+mod release;
+
 const CLIENT: u32 = 0x0a00_0001;
 const SERVER: u32 = 0x0a00_0002;
 const CLIENT_ISN: u32 = u32::MAX - 20;

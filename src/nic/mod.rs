@@ -5,6 +5,7 @@ pub mod ethtool;
 pub mod features;
 pub mod netlink;
 pub mod object;
+mod promiscuous;
 pub mod verdict;
 pub mod xdp;
 

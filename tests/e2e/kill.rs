@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-fn parts(census: &Path, table: &str) -> usize {
+pub(crate) fn parts(census: &Path, table: &str) -> usize {
     let Ok(folder) = std::fs::read_dir(census.join(table)) else { return 0 };
     let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(|name| name.ends_with(".parquet") && !name.ends_with("-schema.parquet")).count()

@@ -4,6 +4,7 @@
 mod fixtures;
 mod frames;
 mod kernel;
+mod monitor;
 mod oracle;
 mod random;
 

@@ -16,6 +16,7 @@ mod ring;
 mod socket;
 mod sys;
 mod throttle;
+mod watch;
 mod window;
 
 pub use live::{Constant, Live};
@@ -23,6 +24,7 @@ pub use options::{Bind, SocketOptions};
 pub use program::{Mode, Program, VerdictCounts};
 pub use queues::Queues;
 pub use socket::{BoundMode, Socket};
+pub use watch::{Count, Ends, Fate, Ring, Seen, Shunts, Watch, WatchCounts, WatchOptions};
 
 use super::netlink::AttachedProgram;
 use std::io;
@@ -51,6 +53,12 @@ pub enum Error {
         interface: String,
         /// That program, if the kernel tells.
         program: Option<AttachedProgram>,
+    },
+    /// It carries no Ethernet frames.
+    #[error("interface {interface} carries no Ethernet frames: capture there with tcpdump, and read that with --pcap")]
+    NotEthernet {
+        /// Its name.
+        interface: String,
     },
     /// The driver cannot run XDP programs.
     #[error("the driver of {interface} has no native XDP: use the option `--xdp-mode generic`, which is slower")]

@@ -11,6 +11,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, Xdp, XdpError, XdpMode};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use netlink_packet_route::link::LinkMessage;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -66,26 +67,11 @@ impl Program {
     /// # Errors
     /// Each names its next step; an attached program is never replaced.
     pub fn attach(interface: &str, mode: Mode, config: Config) -> Result<Self, Error> {
-        if KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 9, 0)) {
-            // aya would attach by netlink, and the program would outlive the process.
-            return Err(Error::KernelTooOld);
-        }
-        let found = link(interface)?;
-        if let Some(program) = netlink::attached_program(&found) {
-            return Err(Error::AlreadyAttached { interface: interface.to_owned(), program: Some(program) });
-        }
+        let found = vacant(interface)?;
         let mut ebpf = load(config)?;
         let program = program_of(&mut ebpf)?;
         program.load().map_err(|error| load_error(error.into()))?;
-        let mode_flag = match mode {
-            Mode::Native => XdpMode::Driver,
-            Mode::Generic => XdpMode::Skb,
-        };
-        let id = program
-            .attach_to_if_index(found.header.index, mode_flag)
-            .map_err(|error| attach_error(interface, mode, error))?;
-        let link = program.take_link(id).map_err(|error| attach_error(interface, mode, error))?;
-        let link = FdLink::try_from(link).map_err(|_| Error::KernelTooOld)?;
+        let link = put(program, &found, interface, mode)?;
         Ok(Self { _link: link, ebpf })
     }
 
@@ -117,6 +103,32 @@ impl Program {
         }
         Ok(VerdictCounts(sums))
     }
+}
+
+/// What the kernel knows about `interface`, where no program is yet.
+pub(super) fn vacant(interface: &str) -> Result<LinkMessage, Error> {
+    if KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 9, 0)) {
+        // aya would attach by netlink, and the program would outlive the process.
+        return Err(Error::KernelTooOld);
+    }
+    let found = link(interface)?;
+    match netlink::attached_program(&found) {
+        Some(program) => Err(Error::AlreadyAttached { interface: interface.to_owned(), program: Some(program) }),
+        None => Ok(found),
+    }
+}
+
+/// Puts a loaded program on the interface. It leaves when what is given back is dropped.
+pub(super) fn put(program: &mut Xdp, found: &LinkMessage, interface: &str, mode: Mode) -> Result<FdLink, Error> {
+    let mode_flag = match mode {
+        Mode::Native => XdpMode::Driver,
+        Mode::Generic => XdpMode::Skb,
+    };
+    let id = program
+        .attach_to_if_index(found.header.index, mode_flag)
+        .map_err(|error| attach_error(interface, mode, error))?;
+    let link = program.take_link(id).map_err(|error| attach_error(interface, mode, error))?;
+    FdLink::try_from(link).map_err(|_| Error::KernelTooOld)
 }
 
 fn load(config: Config) -> Result<Ebpf, Error> {
