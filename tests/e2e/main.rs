@@ -6,6 +6,7 @@
 
 mod kill;
 mod old;
+mod pair;
 mod reload;
 mod servers;
 mod study;

@@ -4,10 +4,12 @@
 use super::*;
 use crate::tls::tap::{Alert, Tap};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// The randomness of the recordings, as in `tests/legacy/client.rs`.
 const RANDOM: [u8; 32] = [0x11; 32];
 const SEED: [u8; 32] = [0x22; 32];
+static PAIRS: LazyLock<Arc<Pairs>> = LazyLock::new(|| Arc::new(Pairs::new(SEED).unwrap()));
 const LINE: &[u8] = b"EHLO scanner.example\n";
 
 macro_rules! recordings {
@@ -51,7 +53,7 @@ fn recording(name: &str) -> &'static [u8] {
 }
 
 fn engine(profile: Profile) -> Engine {
-    Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED)
+    Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS))
 }
 
 fn of(name: &str) -> Engine {

@@ -1,0 +1,88 @@
+//! Servers that go too far, through `starling scan`: each costs what it may, and ends in the row that says so.
+
+use super::pair::{query, run, wait_until};
+use super::place::{Keys, Server};
+use super::scan::{far_end, scan};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+/// What a server does, its version, and the outcome, kind of error, version and certificates that are due.
+type Due = (&'static str, &'static str, &'static str, Option<&'static str>, bool, usize);
+
+const SERVERS: &[Due] = &[
+    ("splits", "1.0", "complete", None, true, 2),
+    ("splits", "1.2", "complete", None, true, 2),
+    ("splits", "1.3", "complete", None, true, 2),
+    ("long", "1.0", "complete", None, true, 31),
+    ("long", "1.2", "complete", None, true, 31),
+    ("long", "1.3", "complete", None, true, 31),
+    ("huge", "1.0", "tls_too_large", Some("too_large"), false, 0),
+    ("huge", "1.2", "tls_too_large", Some("too_large"), false, 0),
+    ("huge", "1.3", "tls_too_large", Some("too_large"), false, 0),
+    ("asks", "1.0", "complete", None, true, 2),
+    ("asks", "1.2", "complete", None, true, 2),
+    ("asks-ever", "1.2", "too_much_data", None, false, 0),
+    ("renegotiates", "1.0", "complete", None, true, 2),
+    ("renegotiates", "1.2", "complete", None, true, 2),
+    ("renegotiates-ever", "1.0", "tls_failed", Some("misbehaved"), true, 2),
+    ("renegotiates-ever", "1.2", "tls_failed", Some("misbehaved"), true, 2),
+    ("tickets", "1.3", "complete", None, true, 2),
+    ("updates", "1.3", "complete", None, true, 2),
+    ("updates-ever", "1.3", "tls_failed", Some("misbehaved"), true, 2),
+];
+
+/// A chain of a leaf and 30 certificates of some `kib` each.
+fn chain(keys: &Keys, name: &str, kib: usize) {
+    let mut command = Command::new("openssl");
+    command.args([
+        "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", "long.key", "-out", "long.pem", "-days", "30",
+    ]);
+    command.args(["-subj", "/CN=long", "-addext", &format!("nsComment={}", "x".repeat(kib * 1_024))]);
+    super::place::run(command.current_dir(keys.folder.path()));
+    let [leaf, long] = ["rsa.pem", "long.pem"].map(|file| std::fs::read_to_string(keys.file(file)).unwrap());
+    std::fs::write(keys.file(name), leaf + &long.repeat(30)).unwrap();
+}
+
+#[test]
+fn servers_that_go_too_far_end_in_the_row_that_says_so() {
+    let pair = far_end();
+    let keys = Keys::make();
+    chain(&keys, "long.chain", 2);
+    chain(&keys, "huge.chain", 5);
+    let address = |place: usize| format!("198.18.6.{}", place + 1);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(root.join(".venv/bin/python"));
+    command.arg(root.join("tests/legacy/hostile_server.py"));
+    command.args(["rsa.chain", "long.chain", "huge.chain", "rsa.key"]).current_dir(keys.folder.path());
+    for (place, (habit, version, ..)) in SERVERS.iter().enumerate() {
+        command.args([address(place).as_str(), habit, version]);
+    }
+    let log = keys.file("servers.log");
+    let server = Server::start(&mut command, &log);
+    wait_until("all servers listen", || {
+        run("ip", &format!("netns exec {} ss -Hltn", pair.far)).lines().count() == SERVERS.len()
+    });
+    let census = keys.file("census");
+    scan(&pair, &census, "smtp", &(0..SERVERS.len()).map(address).collect::<Vec<_>>());
+    let rows = query(
+        &census,
+        "SELECT address, outcome, tls_error, tls_version, coalesce(len(certificates), 0)::int AS certificates
+         FROM handshakes LEFT JOIN chains USING (chain_id) ORDER BY ip, time",
+    );
+    let due: Vec<Value> = SERVERS
+        .iter()
+        .enumerate()
+        .map(|(place, (_, version, outcome, error, complete, certificates))| {
+            let version = complete.then(|| format!("TLSv{version}"));
+            json!({"address": address(place), "outcome": outcome, "tls_error": error, "tls_version": version,
+                   "certificates": certificates})
+        })
+        .collect();
+    for (row, due) in rows.iter().zip(&due) {
+        println!("{} {row}", if row == due { "equal" } else { "WRONG" });
+    }
+    println!("{}", std::fs::read_to_string(&log).unwrap());
+    assert_eq!(rows, due);
+    drop(server);
+}
