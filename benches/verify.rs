@@ -42,7 +42,6 @@ fn name(common: &str) -> Vec<u8> {
 /// Certificates, and the keys they are made with.
 struct Maker {
     random: SystemRandom,
-    leaf: EcdsaKeyPair,
     serial: u64,
 }
 
@@ -85,7 +84,7 @@ fn write(folder: &Path, count: u64) -> Vec<u8> {
     let dataset = Dataset::create(folder, START).unwrap();
     let mut certificates = dataset.part_writer::<Certificate>(Limits::default());
     let mut chains = dataset.part_writer::<Chain>(Limits::default());
-    let mut maker = Maker { random: SystemRandom::new(), leaf: key(), serial: 0 };
+    let mut maker = Maker { random: SystemRandom::new(), serial: 0 };
     let (root_key, leaf_key) = (key(), key());
     let public = |key: &EcdsaKeyPair| key.public_key().as_ref().to_vec();
     let root = maker.make("Root", &public(&root_key), ("Root", &root_key), true);

@@ -6,6 +6,7 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError, WriteTraffic};
 use rustls::{Error, InvalidMessage};
+use std::fmt;
 use std::sync::Arc;
 
 /// Bytes that may wait to become a message: the longest that rustls takes (64 KiB), in records of 16 bytes or more. Shorter
@@ -15,12 +16,17 @@ const WAITING_MAX: usize = 160 * 1_024;
 const OVERHEAD: usize = 5 + 8 + 1 + 16;
 
 /// One connection.
-#[derive(Debug)]
 pub(super) struct Connection {
     inner: UnbufferedClientConnection,
     /// Bytes of the server's that rustls has not done with.
     waiting: Vec<u8>,
     peer_closed: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "Connection({} bytes waiting)", self.waiting.len())
+    }
 }
 
 impl Connection {
@@ -59,7 +65,7 @@ impl Connection {
 
     /// Says close_notify, once the handshake is complete.
     pub(super) fn close(&mut self, out: &mut Vec<u8>) {
-        self.write(2 + OVERHEAD, out, WriteTraffic::queue_close_notify);
+        self.write(2 + OVERHEAD, out, |traffic, room| traffic.queue_close_notify(room));
     }
 
     /// The handshake is not complete.

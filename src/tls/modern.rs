@@ -125,7 +125,7 @@ impl Exchange {
 
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let shared = self.well_formed(peer).then(|| self.0.agree(peer, SharedSecret::from)).flatten();
+        let shared = self.well_formed(peer).then(|| self.0.agree(peer, |secret| SharedSecret::from(secret))).flatten();
         shared.ok_or_else(|| PeerMisbehaved::InvalidKeyShare.into())
     }
 

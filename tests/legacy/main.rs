@@ -11,7 +11,6 @@
 mod client;
 mod hostile;
 #[path = "../e2e/pair.rs"]
-#[expect(dead_code, reason = "shared with another test program, which uses the rest")]
 mod pair;
 mod place;
 mod scan;
