@@ -7,38 +7,41 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-/// What a server does, its version, and the outcome, kind of error, version and certificates that are due.
+/// What a server does, its key exchange (RSA is the legacy engine's) or TLS 1.3, and what is due: the outcome, kind of error,
+/// whether the handshake was completed, and certificates.
 type Due = (&'static str, &'static str, &'static str, Option<&'static str>, bool, usize);
 
 const SERVERS: &[Due] = &[
-    ("splits", "1.0", "complete", None, true, 2),
-    ("splits", "1.2", "complete", None, true, 2),
-    ("splits", "1.3", "complete", None, true, 2),
-    ("long", "1.0", "complete", None, true, 31),
-    ("long", "1.2", "complete", None, true, 31),
+    ("splits", "rsa", "complete", None, true, 2),
+    // Its last alert is in two records, which rustls does not take (RFC 8446, section 5.1).
+    ("splits", "ecdhe", "complete", Some("malformed"), true, 2),
+    ("splits", "1.3", "complete", Some("malformed"), true, 2),
+    ("long", "rsa", "complete", None, true, 31),
+    ("long", "ecdhe", "complete", None, true, 31),
     ("long", "1.3", "complete", None, true, 31),
-    ("huge", "1.0", "tls_too_large", Some("too_large"), false, 0),
-    ("huge", "1.2", "tls_too_large", Some("too_large"), false, 0),
-    ("huge", "1.3", "tls_too_large", Some("too_large"), false, 0),
-    ("asks", "1.0", "complete", None, true, 2),
-    ("asks", "1.2", "complete", None, true, 2),
-    ("asks-ever", "1.2", "too_much_data", None, false, 0),
-    ("renegotiates", "1.0", "complete", None, true, 2),
-    ("renegotiates", "1.2", "complete", None, true, 2),
-    ("renegotiates-ever", "1.0", "tls_failed", Some("misbehaved"), true, 2),
-    ("renegotiates-ever", "1.2", "tls_failed", Some("misbehaved"), true, 2),
+    // The legacy engine takes twice as much as rustls; the certificates are read all the same.
+    ("huge", "rsa", "complete", None, true, 31),
+    ("huge", "ecdhe", "tls_too_large", Some("too_large"), false, 31),
+    ("huge", "1.3", "tls_too_large", Some("too_large"), false, 31),
+    ("asks", "rsa", "complete", None, true, 2),
+    ("asks", "ecdhe", "tls_failed", Some("unexpected"), false, 0),
+    ("asks-ever", "ecdhe", "too_much_data", None, false, 0),
+    ("renegotiates", "rsa", "complete", None, true, 2),
+    ("renegotiates", "ecdhe", "complete", None, true, 2),
+    ("renegotiates-ever", "rsa", "tls_failed", Some("misbehaved"), true, 2),
+    ("renegotiates-ever", "ecdhe", "tls_failed", Some("misbehaved"), true, 2),
     ("tickets", "1.3", "complete", None, true, 2),
     ("updates", "1.3", "complete", None, true, 2),
     ("updates-ever", "1.3", "tls_failed", Some("misbehaved"), true, 2),
 ];
 
-/// A chain of a leaf and 30 certificates of some `kib` each.
-fn chain(keys: &Keys, name: &str, kib: usize) {
+/// A chain of a leaf and 30 certificates with so many bytes of comment each.
+fn chain(keys: &Keys, name: &str, bytes: usize) {
     let mut command = Command::new("openssl");
     command.args([
         "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", "long.key", "-out", "long.pem", "-days", "30",
     ]);
-    command.args(["-subj", "/CN=long", "-addext", &format!("nsComment={}", "x".repeat(kib * 1_024))]);
+    command.args(["-subj", "/CN=long", "-addext", &format!("nsComment={}", "x".repeat(bytes))]);
     super::place::run(command.current_dir(keys.folder.path()));
     let [leaf, long] = ["rsa.pem", "long.pem"].map(|file| std::fs::read_to_string(keys.file(file)).unwrap());
     std::fs::write(keys.file(name), leaf + &long.repeat(30)).unwrap();
@@ -48,15 +51,15 @@ fn chain(keys: &Keys, name: &str, kib: usize) {
 fn servers_that_go_too_far_end_in_the_row_that_says_so() {
     let pair = far_end();
     let keys = Keys::make();
-    chain(&keys, "long.chain", 2);
-    chain(&keys, "huge.chain", 5);
+    chain(&keys, "long.chain", 1_450);
+    chain(&keys, "huge.chain", 4_600);
     let address = |place: usize| format!("198.18.6.{}", place + 1);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(root.join(".venv/bin/python"));
     command.arg(root.join("tests/legacy/hostile_server.py"));
     command.args(["rsa.chain", "long.chain", "huge.chain", "rsa.key"]).current_dir(keys.folder.path());
-    for (place, (habit, version, ..)) in SERVERS.iter().enumerate() {
-        command.args([address(place).as_str(), habit, version]);
+    for (place, (habit, exchange, ..)) in SERVERS.iter().enumerate() {
+        command.args([address(place).as_str(), habit, exchange]);
     }
     let log = keys.file("servers.log");
     let server = Server::start(&mut command, &log);
@@ -73,8 +76,8 @@ fn servers_that_go_too_far_end_in_the_row_that_says_so() {
     let due: Vec<Value> = SERVERS
         .iter()
         .enumerate()
-        .map(|(place, (_, version, outcome, error, complete, certificates))| {
-            let version = complete.then(|| format!("TLSv{version}"));
+        .map(|(place, (_, exchange, outcome, error, complete, certificates))| {
+            let version = complete.then_some(if *exchange == "1.3" { "TLSv1.3" } else { "TLSv1.2" });
             json!({"address": address(place), "outcome": outcome, "tls_error": error, "tls_version": version,
                    "certificates": certificates})
         })

@@ -1,5 +1,5 @@
 """TLS servers of tlslite-ng that go too far, behind SMTP with STARTTLS: arguments CHAIN LONG_CHAIN HUGE_CHAIN KEY, then ADDRESS
-HABIT VERSION for each (version as 1.2); says "ready"."""
+HABIT EXCHANGE for each (rsa or ecdhe of TLS 1.2, or 1.3); says "ready"."""
 
 import socket
 import sys
@@ -30,7 +30,7 @@ def lines(receive):
 def after(tls, habit):
     """What it does as soon as the handshake is complete."""
     if habit in ("renegotiates", "renegotiates-ever"):
-        for _ in range(3 if habit == "renegotiates" else 20_000):
+        for _ in range(1 if habit == "renegotiates" else 20_000):
             send_all(tls._sendMsg(HelloRequest().create()))
     if habit in ("updates", "updates-ever"):
         for _ in range(3 if habit == "updates" else 20_000):
@@ -93,12 +93,11 @@ def main():
         chains[name].parsePemList(open(file).read())
     rest = sys.argv[5:]
     for i in range(0, len(rest), 3):
-        address, habit, version = rest[i : i + 3]
-        minor = int(version.split(".")[1])
+        address, habit, exchange = rest[i : i + 3]
         settings = HandshakeSettings()
-        settings.minVersion = settings.maxVersion = (3, minor + 1)
+        settings.minVersion = settings.maxVersion = (3, 4 if exchange == "1.3" else 3)
         settings.useEncryptThenMAC = settings.useExtendedMasterSecret = False
-        if minor < 2:
+        if exchange == "rsa":
             settings.keyExchangeNames, settings.cipherNames, settings.macNames = ["rsa"], ["aes128"], ["sha"]
         else:
             settings.keyExchangeNames, settings.cipherNames, settings.macNames = ["ecdhe_rsa"], ["aes128gcm"], ["aead"]
