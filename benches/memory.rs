@@ -29,7 +29,7 @@ const LIMIT_CLEAR: usize = 1_024;
 const LIMIT_TLS: usize = 12 * 1_024;
 const LIMIT_IN_FLIGHT: usize = 1 << 30;
 /// Millions of certificates in tens of megabytes.
-const LIMIT_FINGERPRINT: f64 = 25.0;
+const LIMIT_FINGERPRINT: f64 = 32.0;
 
 /// Counts what is allocated while the engine runs.
 struct Counting;
