@@ -26,9 +26,9 @@ const INTERMEDIATES: u64 = 500;
 /// A value of DER (X.690) with its tag and length.
 fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
-    let length = match u16::try_from(body.len()).unwrap() {
-        short @ 0..=127 => vec![short as u8],
-        length => [&[0x82][..], &length.to_be_bytes()].concat(),
+    let length = match u8::try_from(body.len()) {
+        Ok(short @ 0..=127) => vec![short],
+        _ => [&[0x82][..], &u16::try_from(body.len()).unwrap().to_be_bytes()].concat(),
     };
     [&[tag][..], &length, &body].concat()
 }
