@@ -9,6 +9,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pieces::{KEY, PIECES, US};
 use starling::base::{Instant, UtcMicros};
+use starling::record::certificate::digest;
 use starling::tcp::table::Table;
 use starling::tcp::wheel::Wheel;
 use starling::verify::Judge;
@@ -87,6 +88,17 @@ fn set_and_expire_among_a_million(bencher: Bencher<'_, '_>) {
             for number in due.drain(..) {
                 wheel.set(Instant::from_nanos(now + 10_000_000_000), number);
             }
+        }
+    });
+}
+
+/// What a row of `certificates` takes, from the DER: fingerprint, and every field that is read.
+#[divan::bench]
+fn digest_a_certificate(bencher: Bencher<'_, '_>) {
+    const LEAF: &[u8] = include_bytes!("../tests/data/chain-leaf.der");
+    bencher.counter(ItemsCount::new(ITEMS)).bench_local(|| {
+        for _ in 0..ITEMS {
+            black_box(digest(black_box(LEAF), UtcMicros(1_795_442_462_000_123)));
         }
     });
 }

@@ -13,6 +13,7 @@ mod hosts;
 
 use hosts::{GREETING, Until, World, engine};
 use starling::record::answer::Kind;
+use starling::record::fold::Chains;
 use starling::scan::answered::Answered;
 use starling::session::Session;
 use starling::targets::Target;
@@ -27,6 +28,8 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 const LIMIT_CLEAR: usize = 1_024;
 const LIMIT_TLS: usize = 12 * 1_024;
 const LIMIT_IN_FLIGHT: usize = 1 << 30;
+/// Millions of certificates in tens of megabytes.
+const LIMIT_FINGERPRINT: f64 = 32.0;
 
 /// Counts what is allocated while the engine runs.
 struct Counting;
@@ -150,11 +153,40 @@ fn answered(count: usize) -> usize {
     taken
 }
 
+/// Bytes that the fingerprints of `count` certificates take, by which each is stored once.
+fn fingerprints(count: usize) -> usize {
+    let before = held();
+    let mut chains = counted(Chains::new);
+    let mut print = [0; 32];
+    counted(|| {
+        for number in 0..count {
+            // Fibonacci hashing: in no order, and each another one.
+            let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            print[..8].copy_from_slice(&mixed.to_be_bytes());
+            chains.recall_certificate(&print);
+        }
+    });
+    let taken = held() - before;
+    counted(|| drop(chains));
+    taken
+}
+
 fn main() {
     for count in [1_000, 100_000, 1_000_000, 10_000_000, 60_000_000] {
         let bytes = answered(count);
         let each = bytes as f64 / count as f64;
         println!("who has answered, {count:>8} of IPv4's addresses: {:>7} KiB, {each:.1} bytes each", bytes >> 10);
+    }
+    let mut fine = true;
+    for count in [1_000_000, 4_000_000] {
+        let bytes = fingerprints(count);
+        let each = bytes as f64 / count as f64;
+        let verdict = if each <= LIMIT_FINGERPRINT { "ok" } else { "OVER" };
+        fine &= each <= LIMIT_FINGERPRINT;
+        println!(
+            "fingerprints of {count:>8} certificates: {:>7} KiB, {each:.1} bytes each (limit {LIMIT_FINGERPRINT}: {verdict})",
+            bytes >> 10
+        );
     }
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let (clear, inside) = (numbers.next().unwrap_or(300_000), numbers.next().unwrap_or(3_000));
@@ -169,7 +201,7 @@ fn main() {
     let (mut world, base) = new_world(clear, Protocol::Smtp);
     world.run(Until::SynAck);
     let resident = resident() - before;
-    let mut fine = report("SYN-ACK taken, waiting for the greeting", clear, per_connection(&world, base), LIMIT_CLEAR);
+    fine &= report("SYN-ACK taken, waiting for the greeting", clear, per_connection(&world, base), LIMIT_CLEAR);
     println!("{:<44} {:>7} bytes", "  resident, the hosts' own memory included", resident / clear);
     world.run(Until::Starttls);
     fine &= report("greeting and capabilities taken", clear, per_connection(&world, base), LIMIT_CLEAR);
@@ -201,6 +233,6 @@ fn main() {
     assert!(world.hosts.iter().all(|host| host.inside), "all are inside TLS");
     fine &= report("inside TLS, waiting for capabilities", inside, per_connection(&world, base), LIMIT_TLS);
     let whole = usize::try_from(HELD_WHOLE.load(Ordering::Relaxed) - whole).unwrap_or(0);
-    println!("{:<44} {:>7} bytes", "  by malloc's account, aws-lc's own included", whole / inside);
+    fine &= report("  by malloc's account, aws-lc's own included", inside, whole / inside, LIMIT_TLS);
     std::process::exit(i32::from(!fine));
 }

@@ -36,7 +36,7 @@ pub struct Context {
 impl Context {
     /// Sessions that offer what `tls` offers and introduce themselves as `identity`.
     pub fn new(tls: tls::Client, identity: Identity) -> Self {
-        Self { tls, identity, names: Arc::default(), xmpp_to: To::default(), rungs: Rung::COUNT }
+        Self { tls, identity, names: Arc::default(), xmpp_to: To::default(), rungs: Rung::CONNECTIONS }
     }
 
     /// The same, with servers called by `names`.
@@ -51,7 +51,7 @@ impl Context {
         Self { xmpp_to: to, ..self }
     }
 
-    /// The same, but a server that answers no ClientHello is tried on so many rungs in all.
+    /// The same, but to a server that is not content with an offer so many connections are made in all.
     #[must_use]
     pub fn with_rungs(self, rungs: u8) -> Self {
         Self { rungs, ..self }
@@ -71,7 +71,7 @@ pub struct Session {
     address: u32,
     port: u16,
     rung: Rung,
-    /// How many rungs there are.
+    /// Connections that may be made, this one included.
     rungs: u8,
     inside_tls: bool,
     finished: bool,
@@ -214,17 +214,24 @@ impl Session {
     }
 
     /// What the server is to be offered on a further connection if this one ends by `cause`: it was ready for TLS, and
-    /// would not answer our ClientHello with a hello of its own.
+    /// would not answer our ClientHello with a hello of its own, or not go on from the SSL 3.0 that it chose.
     pub fn next_rung(&self, cause: Cause) -> Option<Rung> {
-        let next = self.rung.next().filter(|next| (*next as u8) < self.rungs)?;
-        let tls = self.tls().filter(|tls| !tls.seen_hello())?;
-        let said = match (cause, tls.alert()) {
-            (Cause::Finished | Cause::PeerClosed | Cause::Reset, Some(alert)) => Rung::refused_by(alert),
-            (Cause::PeerClosed | Cause::Reset, None) => true,
-            (Cause::Timeout(Deadline::Tls) | Cause::Unacknowledged, alert) => alert.is_none(),
-            _ => false,
-        };
-        (said && !self.alien()).then_some(next)
+        let tls = self.tls()?;
+        let ended = matches!(cause, Cause::Finished | Cause::PeerClosed | Cause::Reset);
+        let next = if tls.seen_hello() {
+            (ended && tls.fell_to_ssl3()).then_some(Rung::Ssl3)
+        } else if ended && tls.refused_words() {
+            Some(Rung::Bare)
+        } else {
+            let said = match (cause, tls.alert()) {
+                (Cause::Finished | Cause::PeerClosed | Cause::Reset, Some(alert)) => Rung::refused_by(alert),
+                (Cause::PeerClosed | Cause::Reset, None) => true,
+                (Cause::Timeout(Deadline::Tls) | Cause::Unacknowledged, alert) => alert.is_none(),
+                _ => false,
+            };
+            self.rung.next().filter(|_| said)
+        }?;
+        (next.within(self.rungs) && !self.alien()).then_some(next)
     }
 
     /// How it ended, given what ended the connection, and what went wrong in words.

@@ -8,10 +8,14 @@ use crate::app::resume::Former;
 use crate::monitor::account::Account;
 use crate::output::checkpoint::Saved;
 use crate::output::counted::{self, Counted};
-use crate::output::{dataset, manifest};
+use crate::output::{self, dataset, manifest, stored};
+use crate::record::row::Verdict;
+use crate::record::schema::Row as _;
 use crate::scan::ledger::Ledger;
+use crate::verify::facts::{Id, half};
 use anyhow::Result;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -103,6 +107,7 @@ pub fn check(folder: &Path) -> Result<Report> {
         check_run(folder, run, &mut report)?;
     }
     check_plan(&runs, saved.as_ref(), &mut report);
+    check_verdicts(folder, &mut report);
     let known: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
     for stranger in counted::runs(folder)?.iter().filter(|run| !known.contains(&run.as_str())) {
         report.wrong(format!("there are parts of run {stranger}, which run.json does not know"));
@@ -139,7 +144,50 @@ fn check_monitor(folder: &Path, manifest: &Value) -> Result<Report> {
             report.equal(("rows in connections", counted.rows), ("connections recorded", account.recorded));
         }
     }
+    check_verdicts(folder, &mut report);
     Ok(report)
+}
+
+/// Each judgement has one row for each distinct chain that there was.
+fn check_verdicts(folder: &Path, report: &mut Report) {
+    let found = stored::parts(folder, Verdict::TABLE.name);
+    match found.and_then(|parts| if parts.is_empty() { Ok(None) } else { Ok(Some((parts, chain_ids(folder)?))) }) {
+        Ok(None) => report.note("no chain was judged. starling verify does that"),
+        Ok(Some((parts, chains))) => {
+            for part in parts {
+                check_judgement(&part, &chains, report);
+            }
+        }
+        Err(error) => report.wrong(error.to_string()),
+    }
+}
+
+/// The first halves of all chains' fingerprints.
+fn chain_ids(folder: &Path) -> Result<BTreeSet<Id>, output::Error> {
+    let mut ids = BTreeSet::new();
+    for part in stored::chain_parts(folder)? {
+        stored::prints(&part, "chain_id", |id| _ = ids.insert(half(&id)))?;
+    }
+    Ok(ids)
+}
+
+fn check_judgement(part: &Path, chains: &BTreeSet<Id>, report: &mut Report) {
+    let (mut judged, mut rows, mut strange) = (BTreeSet::new(), 0_u64, 0_u64);
+    let read = stored::prints(part, "chain_id", |id| {
+        rows += 1;
+        strange += u64::from(!chains.contains(&half(&id)));
+        judged.insert(half(&id));
+    });
+    if let Err(error) = read {
+        return report.wrong(error.to_string());
+    }
+    let name = part.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let distinct = judged.len() as u64;
+    report.equal((&format!("rows in verdicts of {name}"), rows), ("distinct chains judged", distinct));
+    report.equal(("of them of no chain of the dataset", strange), ("expected", 0));
+    if let Some(more @ 1..) = chains.len().checked_sub(judged.len()) {
+        report.note(format!("{more} chains came after they were judged. Next step: starling verify"));
+    }
 }
 
 fn check_run(folder: &Path, run: &Value, report: &mut Report) -> Result<()> {

@@ -298,7 +298,7 @@ fn mode_name(socket: &Socket) -> &'static str {
 
 /// What is offered in TLS: what one offers changes what one measures.
 fn offer_json(plan: &Plan, tls: &tls::Client) -> Value {
-    let rungs = tls::Rung::ALL.iter().take(plan.rungs.into());
+    let rungs = tls::Rung::ALL.iter().filter(|rung| rung.within(plan.rungs));
     let rungs: Vec<Value> = rungs
         .map(|rung| json!({ "rung": rung.name(), "version": rung.offered(), "suites": tls.suites(*rung) }))
         .collect();

@@ -32,6 +32,9 @@ pub use summary::Summary;
 /// The crate that Mozilla's roots come from.
 const MOZILLA: &str = "mozilla (webpki-root-certs 1.0.11)";
 
+/// Bytes of issuers that are kept in memory by default. Those of the whole Internet take a few hundred megabytes.
+pub const POOL_BYTES: usize = 2 << 30;
+
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -45,6 +48,8 @@ pub struct Plan {
     pub keep: bool,
     /// Threads.
     pub threads: usize,
+    /// Bytes of issuers that are kept in memory.
+    pub pool_bytes: usize,
     /// No progress.
     pub quiet: bool,
 }
@@ -70,7 +75,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     };
     let dataset = Dataset::judge(&plan.dataset, clock.utc())?;
     let mut progress = Progress::new(plan.quiet);
-    let certificates = Certificates::read(dataset.root(), plan.threads, &mut progress)?;
+    let certificates = Certificates::read(dataset.root(), plan, &mut progress)?;
     let parts = stored::chain_parts(dataset.root())?;
     let rows = parts.iter().map(|part| stored::rows(part)).collect::<Result<Vec<_>, _>>()?;
     progress.stage("chains judged", rows.iter().sum());

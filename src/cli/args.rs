@@ -273,8 +273,8 @@ pub struct Scan {
     pub tls: TlsOffer,
 
     /// Connections to a target at most. One that answers no ClientHello of TLS 1.3 and 1.2 is offered TLS 1.2 as clients did
-    /// before TLS 1.3 on a second connection, and SSL 3.0 on a third; each is a row, with its rung [default: 3, with
-    /// --tls strong 1].
+    /// before TLS 1.3 on a second connection, and SSL 3.0 on a third; one that refuses the name or the protocols it was told
+    /// gets a second hello without them. Each is a row, with its rung [default: 3, with --tls strong 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub rungs: Option<u8>,
 

@@ -132,7 +132,7 @@ fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Ve
         ehlo: None,
         xmpp_to: XmppTo::default(),
         offer: Offer::default(),
-        rungs: Rung::COUNT,
+        rungs: Rung::CONNECTIONS,
         contact: contact(args).map(str::to_owned),
         answers: Answers::default(),
         options: OptionSet::default(),
@@ -421,7 +421,7 @@ fn probe_options(args: &Scan) -> OptionSet {
 /// Connections to a target at most.
 fn rungs(args: &Scan) -> Result<u8> {
     match (args.tls, args.rungs) {
-        (TlsOffer::Wide, rungs) => Ok(rungs.unwrap_or(Rung::COUNT)),
+        (TlsOffer::Wide, rungs) => Ok(rungs.unwrap_or(Rung::CONNECTIONS)),
         (TlsOffer::Strong, None | Some(1)) => Ok(1),
         (TlsOffer::Strong, Some(rungs)) => Err(anyhow!(
             "--tls strong and --rungs {rungs} contradict each other: what is offered from the second connection on is \

@@ -69,6 +69,7 @@ fn verify(args: args::Verify) -> Exit {
         at: args.at,
         keep: args.keep,
         threads: args.threads.map_or_else(all, usize::from),
+        pool_bytes: verify::POOL_BYTES,
         quiet: args.quiet,
     };
     match verify::run(&plan) {

@@ -104,7 +104,7 @@ const DERIVED: &str = "
 CREATE OR REPLACE TEMP VIEW unsettled AS
 SELECT * FROM handshakes WHERE NOT (rung = 'modern' AND tls_version IS NOT NULL)
 QUALIFY row_number() OVER (PARTITION BY ip, port ORDER BY tls_version IS NULL,
-                           list_position(['modern', 'legacy', 'ssl3'], rung), time) = 1;
+                           tls_cipher IS NULL, list_position(['modern', 'bare', 'legacy', 'ssl3'], rung), time) = 1;
 COMMENT ON VIEW unsettled IS 'Of each address and port whose first connection did not come to TLS, the one that tells most.';
 
 CREATE OR REPLACE TEMP VIEW scan_results AS
@@ -112,7 +112,7 @@ SELECT * FROM handshakes WHERE rung = 'modern' AND tls_version IS NOT NULL
 UNION ALL
 SELECT * FROM unsettled;
 COMMENT ON VIEW scan_results IS 'A row per address and port, after all rungs: of its connections the one that came to TLS, \
-of several the one with the newest offer; if none did, the first.';
+of several the one with the newest offer; if none did, the first one with a ServerHello, or else the first.';
 
 -- A monitored server that showed a certificate as Tor relays make them, by address and port.
 CREATE OR REPLACE TEMP VIEW tor_servers AS

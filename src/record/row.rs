@@ -203,7 +203,8 @@ table! {
         /// First certificate of the chain: SHA-256 of its DER.
         leaf_sha256: Option<Sha256>,
         /// Which connection to this address and port this was, by what it offers: `modern` (TLS 1.3 and 1.2, and all
-        /// suites), `legacy` (TLS 1.2 at most, in a ClientHello of before TLS 1.3), `ssl3` (SSL 3.0 and no extensions).
+        /// suites), `bare` (the same without SNI and ALPN), `legacy` (TLS 1.2 at most, in a ClientHello of before TLS
+        /// 1.3), `ssl3` (SSL 3.0 and no extensions).
         rung: &'static str,
     }
 }

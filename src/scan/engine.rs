@@ -709,7 +709,7 @@ impl Engine {
 fn lose(ledger: &mut Ledger, waiting: &Waiting) {
     match waiting.rung {
         Rung::Modern => ledger.turns_lost += 1,
-        Rung::Legacy | Rung::Ssl3 => ledger.retries_lost += 1,
+        Rung::Bare | Rung::Legacy | Rung::Ssl3 => ledger.retries_lost += 1,
     }
 }
 

@@ -60,7 +60,7 @@ counters! {
         /// Answers that waited and came to no connection: asked again in vain, the run was interrupted, or
         /// the address was blocked.
         turns_lost,
-        /// Further connections that became due, on the next rung: the server answered no ClientHello.
+        /// Further connections that became due, on another rung: the server gave no ServerHello, or broke off in SSL 3.0.
         retried,
         /// Of those, the ones that came to nothing: the server did not answer another SYN, the run was interrupted, or
         /// the address was blocked.

@@ -245,3 +245,44 @@ fn the_name_of_the_target_is_sent_as_sni() {
     };
     assert!(sni(993) && !sni(25));
 }
+
+#[test]
+fn who_refuses_a_name_or_protocols_is_asked_without_and_who_breaks_off_in_ssl3_gets_its_hello() {
+    use crate::targets::input::Input;
+    let mut input = Input::default();
+    input.add("0.0.0.1,mx.example,,993", &[], &mut |_| Ok(Vec::new())).expect("well-formed");
+    let (space, _) = input.into_space(Vec::new(), None, &Default::default());
+    let context = context().with_names(Arc::clone(space.names()));
+    let alert = |level, description| vec![21, 3, 3, 0, 2, level, description];
+    let hello = |version| [&[22, 3, version, 0, 42, 2, 0, 0, 38, 3, version][..], &[7; 32], &[0, 0, 10, 0]].concat();
+    let cases = [
+        (Protocol::Imaps, Rung::Modern, alert(2, 112), Some(Rung::Bare)),
+        (Protocol::Https, Rung::Modern, alert(2, 120), Some(Rung::Bare)),
+        // It was told no protocols, or no name.
+        (Protocol::Imaps, Rung::Modern, alert(2, 120), None),
+        (Protocol::Https, Rung::Modern, alert(2, 112), None),
+        (Protocol::Imaps, Rung::Bare, alert(2, 112), None),
+        // Who warns of the name goes on; this one goes away.
+        (Protocol::Imaps, Rung::Modern, alert(1, 112), Some(Rung::Legacy)),
+        (Protocol::Imaps, Rung::Bare, alert(2, 40), None),
+        (Protocol::Imaps, Rung::Modern, hello(0), Some(Rung::Ssl3)),
+        (Protocol::Imaps, Rung::Legacy, hello(0), Some(Rung::Ssl3)),
+        (Protocol::Imaps, Rung::Ssl3, hello(0), None),
+        (Protocol::Imaps, Rung::Legacy, hello(1), None),
+    ];
+    for (protocol, rung, said, next) in cases {
+        let mut out = Vec::new();
+        let port = if protocol == Protocol::Imaps { 993 } else { 443 };
+        let mut session = Session::open(&context, protocol, (1, port), rung, Instant::ZERO, &mut out);
+        let named = out.windows(10).any(|bytes| bytes == b"mx.example");
+        assert_eq!(named, port == 993 && !matches!(rung, Rung::Bare | Rung::Ssl3), "{protocol:?} {rung:?}");
+        session.receive(&context, Instant::ZERO, &said, &mut out);
+        let cause = if session.finished() { Cause::Finished } else { Cause::PeerClosed };
+        assert_eq!(session.next_rung(cause), next, "{protocol:?} {rung:?} {said:?}");
+        assert_eq!(session.next_rung(Cause::Interrupted), None);
+    }
+    let two = context.with_rungs(2);
+    let mut session = Session::open(&two, Protocol::Imaps, (1, 993), Rung::Modern, Instant::ZERO, &mut Vec::new());
+    session.receive(&two, Instant::ZERO, &hello(0), &mut Vec::new());
+    assert_eq!(session.next_rung(Cause::Reset), None, "SSL 3.0 is for the third connection");
+}

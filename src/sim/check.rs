@@ -44,6 +44,8 @@ pub const HARM_MAX: u32 = 3;
 pub const HARM_MAX_CLOSED: u32 = 1;
 /// Violations kept: the first ones.
 const VIOLATIONS_MAX: usize = 20;
+/// The rungs that connections to an honest host may climb, in order.
+const LADDERS: [&[&str]; 2] = [&["modern", "legacy", "ssl3"], &["modern", "bare"]];
 /// What a late wake-up of the engine may catch up, as time at the full rate.
 const BURST: f64 = 0.010;
 /// What a connection may last beyond its limits: lingering, and the grain of timers.
@@ -198,7 +200,7 @@ impl Checker {
         let count = self.probes.entry(target).or_default();
         *count += 1;
         // Who answered and had to wait for his turn may be asked again, three times, and so may he for each further rung.
-        if *count > each + 3 * Rung::ALL.len() as u64 {
+        if *count > each + 3 * u64::from(Rung::CONNECTIONS) {
             let count = *count;
             self.violation(now, format!("{name} was probed {count} times"));
         }
@@ -384,7 +386,7 @@ impl Checker {
             if flow.answered.is_some() && !host && !lenient {
                 found.push(format!("{name} answered and has no row in hosts"));
             }
-            if rows > 0 && !host || !Rung::ALL.map(Rung::name).starts_with(&rungs) {
+            if rows > 0 && !host || !LADDERS.iter().any(|ladder| ladder.starts_with(&rungs)) {
                 found.push(format!("{name} has the rows {rungs:?} in handshakes, and in hosts: {host}"));
             }
             let honest = hosts
@@ -446,7 +448,11 @@ impl Checker {
                         if contradicts && (flow.harmed > 0 || swarm.down.reorder > 0.0) {
                             truth.banner = None;
                         }
-                        if rung == Rung::Legacy && truth.tls.is_none() {
+                        let content = || {
+                            host.and_then(|host| host.truth(*port, Rung::Modern))
+                                .is_some_and(|truth| truth.tls.is_some())
+                        };
+                        if rung == Rung::Legacy && truth.tls.is_none() || rung == Rung::Bare && content() {
                             found.push(format!("{name} was offered less, without a reason"));
                         }
                         let closed = service.map_or(Duration::ZERO, |service| service.settings.closed_window);

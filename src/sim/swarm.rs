@@ -199,7 +199,7 @@ impl Swarm {
         let behaviour = if honest {
             Behaviour::Honest {
                 manner: random.pick(&self.mix.manners),
-                tls: random.pick(&[Tls::V13, Tls::V13, Tls::V12, Tls::Strict12]),
+                tls: random.pick(&[Tls::V13, Tls::V13, Tls::V12, Tls::Strict12, Tls::NoAlpn12]),
                 contradicts: random.chance(self.mix.habits[10]) && protocol.security() == Security::Upgrade,
             }
         } else {

@@ -7,12 +7,15 @@
 //! for all versions, and are there if it fails.
 
 mod capture;
+mod connection;
 mod facts;
 mod failure;
 pub mod legacy;
 mod modern;
 pub mod names;
 pub mod ocsp;
+mod pairs;
+mod random;
 mod rung;
 mod session;
 pub mod suites;
@@ -21,6 +24,7 @@ pub mod tap;
 use capture::Capture;
 pub use facts::Facts;
 pub use failure::{Failure, Kind};
+pub use pairs::Pairs;
 pub use rung::Rung;
 use rustls::ClientConfig;
 pub use session::Session;
@@ -84,6 +88,7 @@ pub struct Client {
     /// One for each of [`Alpn::ALL`].
     configs: [Arc<ClientConfig>; Alpn::ALL.len()],
     capture: Arc<Capture>,
+    pairs: Arc<Pairs>,
     offer: Offer,
 }
 
@@ -91,27 +96,25 @@ impl Client {
     /// A client that begins with TLS 1.3 and 1.2, AES-128 first, as browsers do.
     pub fn new(offer: Offer) -> Result<Self, rustls::Error> {
         let capture = Arc::new(Capture::default());
-        let base = modern::config(&capture, offer)?;
+        let pairs = Pairs::new(modern::random()?).ok_or(rustls::Error::FailedToGetRandomBytes)?;
+        let base = modern::config(&capture, &pairs, offer)?;
         let configs = Alpn::ALL.map(|alpn| {
             let mut config = base.clone();
             config.alpn_protocols = alpn.names().iter().map(|name| name.as_bytes().to_vec()).collect();
             Arc::new(config)
         });
-        Ok(Self { configs, capture, offer })
+        Ok(Self { configs, capture, pairs: Arc::new(pairs), offer })
     }
 
-    /// Random bytes from where rustls has its own.
-    fn random(&self) -> Result<[u8; 32], rustls::Error> {
-        let mut bytes = [0; 32];
-        let random = self.configs[0].crypto_provider().secure_random;
-        random.fill(&mut bytes).map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
-        Ok(bytes)
+    /// Our own engine, for a connection on which `hello` was sent.
+    fn engine(&self, hello: &[u8]) -> Result<legacy::Engine, rustls::Error> {
+        Ok(legacy::Engine::take_over(hello, modern::random()?, Arc::clone(&self.pairs)))
     }
 
     /// The cipher suites offered on a rung, in order, by IANA name: part of what was measured.
     pub fn suites(&self, rung: Rung) -> Vec<String> {
         let own: &[u16] = match rung {
-            Rung::Modern => {
+            Rung::Modern | Rung::Bare => {
                 let suites = &self.configs[0].crypto_provider().cipher_suites;
                 return suites.iter().map(|suite| names::cipher(suite.suite().into())).collect();
             }

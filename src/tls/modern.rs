@@ -1,15 +1,11 @@
 //! What rustls offers and with which cryptography: cheap where a measurement may be.
 //!
-//! One key pair for each group serves all handshakes of a [`Client`](super::Client), which is one lane of one run:
-//! nothing secret goes through these sessions, and a fresh X25519 key costs a tenth of a handshake. AES-128 comes first:
-//! a server that leaves the choice to us then hashes with SHA-256, which CPUs have instructions for.
+//! AES-128 comes first: a server that leaves the choice to us then hashes with SHA-256, which CPUs have instructions for.
 
 use super::Offer;
 use super::capture::Capture;
+use super::pairs::{Pair, Pairs};
 use super::suites::OLD;
-use aws_lc_rs::agreement::{
-    Algorithm, ECDH_P256, ECDH_P384, ECDH_P521, PrivateKey, PublicKey, UnparsedPublicKey, X25519, agree,
-};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider};
 use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedKxGroup};
@@ -20,12 +16,11 @@ use rustls::{
     CipherSuite, CipherSuiteCommon, ClientConfig, Error, NamedGroup, PeerMisbehaved, ProtocolVersion,
     SupportedCipherSuite, Tls12CipherSuite,
 };
-use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 /// The configuration of a lane, which shows `capture` what rustls alone sees.
-pub(super) fn config(capture: &Arc<Capture>, offer: Offer) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_details(Arc::new(provider(offer)?), Arc::new(NoClock))
+pub(super) fn config(capture: &Arc<Capture>, pairs: &Pairs, offer: Offer) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider(pairs, offer)), Arc::new(NoClock))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(capture) as Arc<_>)
@@ -35,13 +30,20 @@ pub(super) fn config(capture: &Arc<Capture>, offer: Offer) -> Result<ClientConfi
     Ok(config)
 }
 
-fn provider(offer: Offer) -> Result<CryptoProvider, Error> {
+fn provider(pairs: &Pairs, offer: Offer) -> CryptoProvider {
     let stubs: &[Tls12CipherSuite] = match offer {
         Offer::Wide => &STUBS,
         Offer::Strong => &[],
     };
     let cipher_suites = SUITES.iter().copied().chain(stubs.iter().map(SupportedCipherSuite::Tls12)).collect();
-    Ok(CryptoProvider { cipher_suites, kx_groups: groups()?, ..default_provider() })
+    CryptoProvider { cipher_suites, kx_groups: groups(pairs), ..default_provider() }
+}
+
+/// Random bytes from where rustls has its own.
+pub(super) fn random() -> Result<[u8; 32], Error> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::FailedToGetRandomBytes)?;
+    Ok(bytes)
 }
 
 /// Whether rustls goes on with what a server chose.
@@ -83,51 +85,17 @@ static SUITES: &[SupportedCipherSuite] = &[
 ];
 
 /// A share is sent for the first; the others come by HelloRetryRequest, or in TLS 1.2.
-fn groups() -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
-    let group = |name, algorithm| -> Result<&'static dyn SupportedKxGroup, Error> {
+fn groups(pairs: &Pairs) -> Vec<&'static dyn SupportedKxGroup> {
+    let group = |pair: &Arc<Pair>| -> &'static dyn SupportedKxGroup {
         // rustls wants groups that live for ever; a client is made once a lane.
-        Ok(Box::leak(Box::new(Group(Arc::new(KeyPair::new(name, algorithm)?)))))
+        Box::leak(Box::new(Group(Arc::clone(pair))))
     };
-    Ok(vec![
-        group(NamedGroup::X25519, &X25519)?,
-        group(NamedGroup::secp256r1, &ECDH_P256)?,
-        group(NamedGroup::secp384r1, &ECDH_P384)?,
-        group(NamedGroup::secp521r1, &ECDH_P521)?,
-    ])
+    pairs.all().iter().map(group).collect()
 }
 
 /// A group with the one key pair that all handshakes use.
 #[derive(Debug)]
-struct Group(Arc<KeyPair>);
-
-struct KeyPair {
-    name: NamedGroup,
-    algorithm: &'static Algorithm,
-    private: PrivateKey,
-    public: PublicKey,
-}
-
-impl KeyPair {
-    fn new(name: NamedGroup, algorithm: &'static Algorithm) -> Result<Self, Error> {
-        let private = PrivateKey::generate(algorithm).map_err(|_| Error::FailedToGetRandomBytes)?;
-        let public = private.compute_public_key().map_err(|_| Error::FailedToGetRandomBytes)?;
-        Ok(Self { name, algorithm, private, public })
-    }
-
-    /// Whether `point` is written as TLS has it (RFC 8446, section 4.2.8.2); aws-lc takes other forms too.
-    fn well_formed(&self, point: &[u8]) -> bool {
-        match self.name {
-            NamedGroup::X25519 => point.len() == 32,
-            _ => point.first() == Some(&4),
-        }
-    }
-}
-
-impl fmt::Debug for KeyPair {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(to)
-    }
-}
+struct Group(Arc<Pair>);
 
 impl SupportedKxGroup for Group {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
@@ -139,20 +107,26 @@ impl SupportedKxGroup for Group {
     }
 
     fn name(&self) -> NamedGroup {
-        self.0.name
+        self.0.group.into()
     }
 }
 
-struct Exchange(Arc<KeyPair>);
+struct Exchange(Arc<Pair>);
+
+impl Exchange {
+    /// Whether `point` is written as TLS has it (RFC 8446, section 4.2.8.2); aws-lc takes other forms too.
+    fn well_formed(&self, point: &[u8]) -> bool {
+        match self.group() {
+            NamedGroup::X25519 => point.len() == 32,
+            _ => point.first() == Some(&4),
+        }
+    }
+}
 
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        if !self.0.well_formed(peer) {
-            return Err(invalid());
-        }
-        let peer = UnparsedPublicKey::new(self.0.algorithm, peer);
-        agree(&self.0.private, peer, invalid(), |secret| Ok(SharedSecret::from(secret)))
+        let shared = self.well_formed(peer).then(|| self.0.agree(peer, |secret| SharedSecret::from(secret))).flatten();
+        shared.ok_or_else(|| PeerMisbehaved::InvalidKeyShare.into())
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
@@ -160,11 +134,11 @@ impl ActiveKeyExchange for Exchange {
     }
 
     fn pub_key(&self) -> &[u8] {
-        self.0.public.as_ref()
+        self.0.public()
     }
 
     fn group(&self) -> NamedGroup {
-        self.0.name
+        self.0.group.into()
     }
 }
 

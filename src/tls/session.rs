@@ -1,16 +1,15 @@
 //! One TLS connection on buffers: who speaks, and what is kept of what was seen.
 
+use super::connection::Connection;
 use super::facts::Facts;
 use super::failure::{Failure, Kind};
 use super::legacy::{self, Engine, Profile};
 use super::ocsp::Ocsp;
 use super::tap::{Alert, Tap, Unreadable};
 use super::{Alpn, Client, Offer, Rung, State, modern, names};
-use rustls::ClientConnection;
 use rustls::pki_types::{DnsName, IpAddr, ServerName};
-use std::io::Read;
-use std::sync::Arc;
 
+const SSL_3: u16 = 0x0300;
 /// Length of a record's header.
 const RECORD_HEADER: usize = 5;
 
@@ -20,6 +19,8 @@ pub struct Session {
     tap: Tap,
     speaker: Speaker,
     rung: Rung,
+    /// Whether a name and protocols were sent.
+    sent: (bool, bool),
     state: State,
     established: bool,
     error: Option<Failure>,
@@ -34,9 +35,9 @@ pub struct Session {
 enum Speaker {
     /// rustls has written the ClientHello, and waits for the tap to see the answer to it. The hello is kept for whom it
     /// may fall to: the legacy engine, unless rustls is to go on in any case.
-    Undecided { rustls: Box<ClientConnection>, hello: Vec<u8>, pending: Vec<u8> },
+    Undecided { rustls: Box<Connection>, hello: Vec<u8>, pending: Vec<u8> },
     /// rustls.
-    Rustls(Box<ClientConnection>),
+    Rustls(Box<Connection>),
     /// Our own engine.
     Legacy(Box<Engine>),
     /// Nobody any more: a message is too long for rustls, and the tap reads it to its end. Then `alert` is sent.
@@ -53,10 +54,12 @@ impl Session {
         alpn: Alpn,
         out: &mut Vec<u8>,
     ) -> Result<Self, rustls::Error> {
+        let (name, alpn) = if rung == Rung::Bare { (None, Alpn::None) } else { (name, alpn) };
         let name = name.and_then(|name| DnsName::try_from(name.to_owned()).ok());
+        let sent = (name.is_some(), alpn != Alpn::None);
         let begin = out.len();
         let profile = match rung {
-            Rung::Modern => None,
+            Rung::Modern | Rung::Bare => None,
             Rung::Legacy => Some(Profile::Legacy),
             Rung::Ssl3 => Some(Profile::Ssl3),
         };
@@ -65,8 +68,7 @@ impl Session {
                 let address = || ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from(address.to_be_bytes())));
                 let name = name.map_or_else(address, ServerName::DnsName);
                 let config = &client.configs[alpn as usize];
-                let mut rustls = Box::new(ClientConnection::new(Arc::clone(config), name)?);
-                flush(&mut rustls, out);
+                let rustls = Box::new(Connection::start(config, name, out)?);
                 let hello = match client.offer {
                     Offer::Wide => message_of(&out[begin..]).to_vec(),
                     Offer::Strong => Vec::new(),
@@ -74,14 +76,15 @@ impl Session {
                 Speaker::Undecided { rustls, hello, pending: Vec::new() }
             }
             Some(profile) => {
-                out.extend(legacy::hello(profile, name.as_ref(), client.random()?));
-                Speaker::Legacy(Box::new(Engine::take_over(message_of(&out[begin..]), client.random()?)))
+                out.extend(legacy::hello(profile, name.as_ref(), modern::random()?));
+                Speaker::Legacy(Box::new(client.engine(message_of(&out[begin..]))?))
             }
         };
         Ok(Self {
             tap: Tap::server(),
             speaker,
             rung,
+            sent,
             state: State::Handshaking,
             established: false,
             error: None,
@@ -134,9 +137,10 @@ impl Session {
         let Speaker::Undecided { rustls, hello, pending } = std::mem::replace(&mut self.speaker, idle) else { return };
         let chosen = self.tap.flight().server_hello.as_ref();
         let foreign = chosen.is_some_and(|chosen| !modern::speaks(chosen.version, chosen.suite));
-        match client.random() {
-            Ok(seed) if foreign && !hello.is_empty() => {
-                self.speaker = Speaker::Legacy(Box::new(Engine::take_over(&hello, seed)));
+        let engine = (foreign && !hello.is_empty()).then(|| client.engine(&hello));
+        match engine {
+            Some(Ok(engine)) => {
+                self.speaker = Speaker::Legacy(Box::new(engine));
                 self.legacy(&pending, plain, out);
             }
             _ => {
@@ -163,48 +167,31 @@ impl Session {
     }
 
     /// rustls takes bytes.
-    fn rustls(&mut self, client: &Client, mut bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) {
+    fn rustls(&mut self, client: &Client, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) {
         let Speaker::Rustls(connection) = &mut self.speaker else { return };
-        let mut alert = Vec::new();
-        while !bytes.is_empty() && matches!(self.state, State::Handshaking | State::Established) {
-            client.capture.begin();
-            let result = match connection.read_tls(&mut bytes) {
-                Ok(_) => connection.process_new_packets(),
-                Err(error) => Err(rustls::Error::General(error.to_string())),
-            };
-            let captured = client.capture.take();
-            self.ticket |= captured.ticket;
-            if let Some(secret) = captured.secret {
-                self.tap.set_secret(&secret);
-            }
-            match result {
-                Ok(state) => {
-                    let available = state.plaintext_bytes_to_read() as u64;
-                    // Reading no more than is there cannot fail; close_notify shows in `peer_has_closed`.
-                    let _ = connection.reader().take(available).read_to_end(plain);
-                    if !connection.is_handshaking() {
-                        self.established = true;
-                        self.state = State::Established;
-                    }
-                    if state.peer_has_closed() {
-                        self.state = State::Closed;
-                    }
-                    flush(connection, out);
-                }
-                Err(error) => {
-                    self.error = Some(Failure::from(&error));
-                    self.state = State::Failed;
-                    // rustls has an alert for the server then.
-                    flush(connection, &mut alert);
-                }
-            }
+        client.capture.begin();
+        let said = out.len();
+        let result = connection.receive(bytes, plain, out);
+        let captured = client.capture.take();
+        self.ticket |= captured.ticket;
+        if let Some(secret) = captured.secret {
+            self.tap.set_secret(&secret);
         }
-        let too_large = self.error.as_ref().is_some_and(|error| error.kind == Kind::TooLarge);
-        if too_large && !self.established {
-            self.state = State::Handshaking;
-            self.speaker = Speaker::Reader { alert };
-        } else {
-            out.append(&mut alert);
+        if !connection.is_handshaking() {
+            self.established = true;
+            self.state = State::Established;
+        }
+        if connection.peer_closed() {
+            self.state = State::Closed;
+        }
+        if let Err(error) = result {
+            let failure = Failure::from(&error);
+            self.state = State::Failed;
+            if failure.kind == Kind::TooLarge && !self.established {
+                self.state = State::Handshaking;
+                self.speaker = Speaker::Reader { alert: out.split_off(said) };
+            }
+            self.error = Some(failure);
         }
     }
 
@@ -228,8 +215,7 @@ impl Session {
             self.ocsp = Some(Ocsp::parse(&response));
         }
         if let Speaker::Rustls(connection) = &self.speaker
-            && let Some(kept) = connection.peer_certificates()
-            && kept.iter().map(AsRef::as_ref).eq(certificates.chain.iter().map(Vec::as_slice))
+            && connection.certificates().iter().map(AsRef::as_ref).eq(certificates.chain.iter().map(Vec::as_slice))
         {
             certificates.chain = Vec::new();
         }
@@ -237,13 +223,8 @@ impl Session {
 
     /// Encrypts `plain` to `out`.
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        use std::io::Write;
         match &mut self.speaker {
-            Speaker::Rustls(connection) => {
-                // Our lines are far smaller than rustls' buffer of 64 KiB, which `flush` empties each time.
-                let _ = connection.writer().write_all(plain);
-                flush(connection, out);
-            }
+            Speaker::Rustls(connection) => connection.send(plain, out),
             Speaker::Legacy(engine) => engine.send(plain, out),
             Speaker::Undecided { .. } | Speaker::Reader { .. } => {}
         }
@@ -252,10 +233,7 @@ impl Session {
     /// Says close_notify.
     pub fn close(&mut self, out: &mut Vec<u8>) {
         match &mut self.speaker {
-            Speaker::Rustls(connection) => {
-                connection.send_close_notify();
-                flush(connection, out);
-            }
+            Speaker::Rustls(connection) => connection.close(out),
             Speaker::Legacy(engine) => engine.close(out),
             Speaker::Undecided { .. } | Speaker::Reader { .. } => {}
         }
@@ -277,6 +255,22 @@ impl Session {
         flight.server_hello.is_some() || flight.retry.is_some()
     }
 
+    /// The server refused the name (unrecognized_name, RFC 6066) or the protocols (no_application_protocol, RFC 7301) that it
+    /// was told.
+    pub fn refused_words(&self) -> bool {
+        let fatal = |of: u8| self.tap.flight().alerts.iter().any(|alert| alert.level == 2 && alert.description == of);
+        let (name, protocols) = self.sent;
+        name && fatal(112) || protocols && fatal(120)
+    }
+
+    /// The server chose SSL 3.0 out of an offer of newer versions, and came to no end with that: some then read our key as
+    /// TLS writes it (Java's, with RSA).
+    pub fn fell_to_ssl3(&self) -> bool {
+        let hello = self.tap.flight().server_hello.as_ref();
+        let broke = self.error.as_ref().is_none_or(|error| !matches!(error.kind, Kind::Incompatible | Kind::TooLarge));
+        self.rung != Rung::Ssl3 && !self.established && hello.is_some_and(|hello| hello.version == SSL_3) && broke
+    }
+
     /// Why it failed, if it did.
     pub const fn failure(&self) -> Option<&Failure> {
         self.error.as_ref()
@@ -294,10 +288,7 @@ impl Session {
         let seen = self.tap.flight().certificates.as_ref().map(|certificates| certificates.chain.clone());
         match (&self.speaker, seen) {
             (_, Some(chain)) if !chain.is_empty() => chain,
-            (Speaker::Rustls(connection), _) => {
-                let kept = connection.peer_certificates().unwrap_or_default();
-                kept.iter().map(|der| der.to_vec()).collect()
-            }
+            (Speaker::Rustls(connection), _) => connection.certificates().iter().map(|der| der.to_vec()).collect(),
             _ => Vec::new(),
         }
     }
@@ -339,13 +330,4 @@ fn fatal_alert(mut records: &[u8]) -> Option<u8> {
         }
     }
     None
-}
-
-fn flush(connection: &mut ClientConnection, out: &mut Vec<u8>) {
-    while connection.wants_write() {
-        // Writing to a Vec cannot fail.
-        if !matches!(connection.write_tls(out), Ok(written) if written > 0) {
-            break;
-        }
-    }
 }

@@ -7,6 +7,7 @@
 mod kill;
 mod monitor;
 mod old;
+mod pair;
 mod reload;
 mod servers;
 mod study;

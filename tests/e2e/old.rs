@@ -144,7 +144,7 @@ fn old_servers_are_understood_on_as_many_connections_as_it_takes() {
     let manifest = std::fs::read_to_string(census.join("run.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!((&manifest["ledger"]["answers"], &manifest["ledger"]["retried"]), (&json!(9), &json!(4)));
-    assert_eq!(manifest["tls_offer"]["rungs"][2]["version"], "SSLv3");
+    assert_eq!(manifest["tls_offer"]["rungs"][3]["version"], "SSLv3");
     let check = within(&pair.near, STARLING).arg("check").arg(&census).output().unwrap();
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
 

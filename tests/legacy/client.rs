@@ -1,9 +1,11 @@
 //! A TCP shell around the engine: one connection, one line inside.
 
+use starling::tls::Pairs;
 use starling::tls::legacy::{Engine, Profile, State, hello};
 use starling::tls::tap::{Flight, Tap};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The randomness of every connection, so that what a server says can be replayed (`tests/data/legacy`).
@@ -43,7 +45,8 @@ pub(crate) fn talk(
 ) -> Seen {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let hello = hello(profile, None, RANDOM);
-    let (mut engine, mut tap) = (Engine::take_over(&hello[5..], SEED), Tap::server());
+    let pairs = Arc::new(Pairs::new(SEED).unwrap());
+    let (mut engine, mut tap) = (Engine::take_over(&hello[5..], SEED, pairs), Tap::server());
     stream.write_all(&hello).unwrap();
     let (mut plain, mut received, mut buffer) = (Vec::new(), Vec::new(), [0; 4_096]);
     loop {

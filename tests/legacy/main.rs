@@ -1,13 +1,19 @@
 //! The legacy engine against real servers, old and set to be old: what each was set to is what is recorded, and a line
 //! comes back from inside. `scripts/lab-tls` prints the table.
 //!
+//! The same servers through `starling scan`: `scan`.
+//!
 //! The servers stand in a network namespace without a way out. `STARLING_RECORD=FOLDER` keeps what they said, for
 //! `tests/data/legacy`.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod client;
+mod hostile;
+#[path = "../e2e/pair.rs"]
+mod pair;
 mod place;
+mod scan;
 mod stacks;
 
 use client::{Seen, connect, talk};
@@ -25,6 +31,7 @@ fn version(version: u16) -> &'static str {
         0x0301 => "TLSv1.0",
         0x0302 => "TLSv1.1",
         0x0303 => "TLSv1.2",
+        0x0304 => "TLSv1.3",
         _ => "?",
     }
 }

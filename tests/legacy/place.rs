@@ -13,6 +13,12 @@ pub(crate) fn alone() {
     run(Command::new("ip").args(["link", "set", "lo", "up"]));
 }
 
+/// Puts this thread, and what it starts, into a network namespace that has a name.
+pub(crate) fn enter(namespace: &str) {
+    let file = std::fs::File::open(Path::new("/run/netns").join(namespace)).unwrap();
+    nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
+}
+
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}. Next step: scripts/setup"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

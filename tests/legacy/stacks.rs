@@ -151,6 +151,43 @@ pub(crate) fn new_openssl(keys: &Keys) -> Vec<Start<'_>> {
 
 const TLS_VERSIONS: [(u16, &str); 3] = [(0x0301, "TLS1.0"), (0x0302, "TLS1.1"), (0x0303, "TLS1.2")];
 
+/// TLS 1.3 of who has it, for scans: the legacy engine has no part in it.
+pub(crate) fn modern(keys: &Keys) -> Vec<Start<'_>> {
+    const SUITES: [&str; 3] = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+    let mut starts: Vec<Start<'_>> = Vec::new();
+    for (stack, program) in [("OpenSSL 1.1.1w", OLD_OPENSSL), ("OpenSSL 3.0", "openssl")] {
+        for (suite, (curve, group)) in SUITES.into_iter().zip([(23, "P-256"), (24, "P-384"), (29, "X25519")]) {
+            let case = Case { exchange: Exchange::Curve(curve), ..Case::new(stack, 0x0304, by_name(suite), 0, 0) };
+            let port = case.port;
+            let start = move |log: &Path| {
+                let mut command = Command::new(program);
+                let arguments = format!(
+                    "s_server -accept 127.0.0.1:{port} -cert rsa.pem -cert_chain root.pem -key rsa.key -rev -tls1_3 -groups {group} \
+                     -ciphersuites {suite}"
+                );
+                command.args(arguments.split_whitespace()).current_dir(keys.folder.path());
+                Server::start(command.env("OPENSSL_CONF", "/dev/null"), log)
+            };
+            starts.push((vec![case], Box::new(start)));
+        }
+    }
+    for (suite, cipher) in SUITES.into_iter().zip(["AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"]) {
+        let case = Case::new("GnuTLS 3.7", 0x0304, by_name(suite), 0, 0);
+        let case = Case { exchange: Exchange::Curve(25), asks: true, ..case };
+        let port = case.port;
+        let start = move |log: &Path| {
+            let mut command = Command::new("gnutls-serv");
+            let arguments = format!(
+                "--x509certfile rsa.chain --x509keyfile rsa.key --echo -q -p {port} --priority \
+                 NONE:+VERS-TLS1.3:+ECDHE-RSA:+{cipher}:+AEAD:+SIGN-ALL:+GROUP-SECP521R1:+COMP-NULL"
+            );
+            Server::start(command.args(arguments.split_whitespace()).current_dir(keys.folder.path()), log)
+        };
+        starts.push((vec![case], Box::new(start)));
+    }
+    starts
+}
+
 /// GnuTLS has no SSL 3.0 any more.
 pub(crate) fn gnutls(keys: &Keys) -> Vec<Start<'_>> {
     let settings = [

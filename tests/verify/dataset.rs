@@ -2,6 +2,7 @@
 
 use super::*;
 use serde_json::{Value, json};
+use starling::app::verify;
 use starling::output::dataset::Dataset;
 use starling::output::manifest::write_manifest;
 use starling::output::parquet::Limits;
@@ -24,7 +25,7 @@ fn duckdb(folder: &Path, sql: &str) -> Value {
     serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text }).unwrap()
 }
 
-fn verify(words: &[&str]) -> (i32, String, String) {
+fn verified(words: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_starling")).arg("verify").args(words).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -68,7 +69,7 @@ fn a_dataset_is_judged_again_and_again() {
     write_manifest(&folder, &json!({ "state": "complete" })).unwrap();
 
     assert_eq!(duckdb(&folder, "select * from verdicts"), json!([]), "none yet");
-    let (code, said, complained) = verify(&["--roots", trusted, path]);
+    let (code, said, complained) = verified(&["--roots", trusted, path]);
     assert_eq!((code, complained.as_str()), (0, ""), "{said}");
     assert!(
         said.starts_with(
@@ -97,7 +98,7 @@ fn a_dataset_is_judged_again_and_again() {
 
     // Another time takes the place of the first.
     let words = "select verdict, count(*)::int as chains from verdicts group by 1 order by 1";
-    let (code, ..) = verify(&["-q", "--roots", trusted, "--at", "2100-01-01", path]);
+    let (code, ..) = verified(&["-q", "--roots", trusted, "--at", "2100-01-01", path]);
     assert_eq!((code, parts(&folder)), (0, 1));
     let later = json!([
         {"verdict": "expired", "chains": 1},
@@ -109,7 +110,7 @@ fn a_dataset_is_judged_again_and_again() {
 
     // Mozilla's roots stand beside it; what a killed call left does not matter.
     std::fs::write(folder.join("verdicts/20990101T000000.000000-00000.parquet.tmp"), b"half").unwrap();
-    let (code, said, _) = verify(&["--keep", path]);
+    let (code, said, _) = verified(&["--keep", path]);
     assert_eq!((code, parts(&folder)), (0, 2), "{said}");
     assert!(said.contains("by mozilla (webpki-root-certs "), "{said}");
     let words = duckdb(&folder, "select distinct verdict from verdicts order by 1");
@@ -122,8 +123,47 @@ fn a_dataset_is_judged_again_and_again() {
         both,
         json!([{"last": false, "roots": "trusted", "chains": 4}, {"last": true, "roots": "mozilla", "chains": 4}])
     );
-    let (code, said, complained) = verify(&[path]);
+    let (code, said, complained) = verified(&[path]);
     assert_eq!((code, parts(&folder)), (0, 1), "{said}{complained}");
+}
+
+#[test]
+fn issuers_that_do_not_fit_into_memory_are_told_of() {
+    let pki = Pki::new();
+    let ca = Wish { subject: "/CN=Root", extensions: CA, ..Wish::default() };
+    let root = pki.make(&ca, None);
+    let middle = pki.make(&Wish { subject: "/CN=Middle", ..ca }, Some(&root));
+    let (one, two) = (pki.make(&Wish::default(), Some(&middle)), pki.make(&Wish::default(), Some(&middle)));
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("census");
+    let dataset = Dataset::create(&folder, SEEN).unwrap();
+    let mut writer = Writer::new(&dataset, Limits::default());
+    met(&mut writer, 1, SEEN, &[&one.der, &middle.der]);
+    met(&mut writer, 2, SEEN, &[&two.der]);
+    writer.finish().unwrap();
+    drop(dataset);
+    let trusted = pki.bundle("trusted.pem", &[&root]);
+    let said = |pool_bytes| {
+        let at = Some(UtcMicros((now() + DAY) * 1_000_000));
+        let plan = verify::Plan {
+            dataset: folder.clone(),
+            roots: Some(trusted.clone()),
+            at,
+            keep: false,
+            threads: 1,
+            pool_bytes,
+            quiet: true,
+        };
+        verify::run(&plan).unwrap().to_string()
+    };
+    let (all, none) = (said(verify::POOL_BYTES), said(0));
+    assert!(all.contains("(1 possible issuers)") && !all.contains("fit"), "{all}");
+    // What a server presents itself is read all the same.
+    assert!(none.contains("1 possible issuers did not fit into memory: chains may lack them"), "{none}");
+    for (text, words) in [(&all, ["valid", "missing_intermediate"]), (&none, ["unknown_root", "valid"])] {
+        let rows = words.map(|word| format!("\n{word:<30} {:>10} {:>7.2}%", 1, 50.0));
+        assert!(rows.iter().all(|row| text.contains(row)), "{text}");
+    }
 }
 
 #[test]
@@ -148,7 +188,7 @@ fn many_chains_are_judged_once_each_in_their_order() {
     drop(dataset);
     let roots = trusted.to_str().unwrap();
     let (code, said, _) =
-        verify(&["-q", "-T", "3", "--roots", roots, "--at", &now().to_string(), folder.to_str().unwrap()]);
+        verified(&["-q", "-T", "3", "--roots", roots, "--at", &now().to_string(), folder.to_str().unwrap()]);
     assert_eq!(code, 0, "{said}");
     let sql = "select verdict, count(*)::int as rows, count(distinct chain_id)::int as chains from verdicts group by 1";
     assert_eq!(duckdb(&folder, sql), json!([{"verdict": "bad_signature", "rows": CHAINS, "chains": CHAINS}]));
@@ -176,7 +216,7 @@ fn a_resumed_run_writes_no_certificate_again() {
     let written = writer.finish().unwrap();
     assert_eq!(written.rows, Tables { handshakes: 2, certificates: 1, chains: 1, ..Tables::default() });
     drop(dataset);
-    let (code, said, _) = verify(&["-q", folder.to_str().unwrap()]);
+    let (code, said, _) = verified(&["-q", folder.to_str().unwrap()]);
     assert_eq!((code, said.contains("2 distinct chains of 3 certificates")), (0, true), "{said}");
 }
 
@@ -185,7 +225,7 @@ fn what_cannot_be_judged_is_told_with_the_next_step() {
     let parent = tempfile::tempdir().unwrap();
     let empty = parent.path().to_str().unwrap();
     let refused = |words: &[&str], code: i32, parts: &[&str]| {
-        let (found, said, complained) = verify(words);
+        let (found, said, complained) = verified(words);
         assert_eq!((found, said.as_str()), (code, ""), "{complained}");
         assert!(parts.iter().all(|part| complained.contains(part)), "{complained}");
     };

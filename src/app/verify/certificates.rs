@@ -1,5 +1,6 @@
 //! The certificates of a dataset: where each lies, and those that may be needed as issuers.
 
+use super::Plan;
 use super::progress::Progress;
 use crate::output::{self, stored};
 use crate::record::row::Sha256;
@@ -12,8 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-/// Bytes of issuers that are kept in memory. Those of the whole Internet take a few hundred megabytes.
-const POOL_BYTES: usize = 2 << 30;
 /// How often a thread tells how far it is, in certificates.
 const TOLD: u64 = 4_096;
 
@@ -49,11 +48,11 @@ struct Part {
 
 impl Certificates {
     /// Reads those of the dataset in `folder`.
-    pub(super) fn read(folder: &Path, threads: usize, progress: &mut Progress) -> Result<Self> {
+    pub(super) fn read(folder: &Path, plan: &Plan, progress: &mut Progress) -> Result<Self> {
         let parts = stored::certificate_parts(folder)?;
         let rows = parts.iter().map(|part| stored::rows(part)).collect::<Result<Vec<_>, _>>()?;
         progress.stage("certificates read", rows.iter().sum());
-        let found = in_parallel(&parts, threads, progress, scan)?;
+        let found = in_parallel(&parts, plan.threads, progress, scan)?;
         let mut all = Part::default();
         for part in found {
             all.places.extend(part.places);
@@ -68,14 +67,14 @@ impl Certificates {
         let places: Vec<Place> = all.issuers.into_iter().map(|(_, place)| place).collect();
         let mut read =
             Self { parts, places: all.places, pool: Store::default(), unparsable: all.unparsable, left_out: 0 };
-        read.fill_pool(places)?;
+        read.fill_pool(places, plan.pool_bytes)?;
         Ok(read)
     }
 
-    fn fill_pool(&mut self, places: Vec<Place>) -> Result<(), output::Error> {
+    fn fill_pool(&mut self, places: Vec<Place>, bytes_max: usize) -> Result<(), output::Error> {
         let (mut pool, mut bytes, mut left_out) = (Store::default(), 0, 0);
         self.at(places, |_, der| {
-            if bytes >= POOL_BYTES {
+            if bytes >= bytes_max {
                 left_out += 1;
             } else if let Some(facts) = Facts::read(Arc::from(der)) {
                 // The facts beside the DER take about as much as a short one.

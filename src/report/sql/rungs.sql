@@ -1,14 +1,14 @@
 -- Beyond the paper: Who needs an older offer
 --
 -- Question: How many servers come to TLS only when older versions are offered?
--- Population: servers whose TLS handshake completed, by the offer that did it: modern is TLS 1.3 and 1.2, legacy an offer as
---   made before TLS 1.3, ssl3 SSL 3 alone.
+-- Population: servers whose TLS handshake completed, by the offer that did it: modern is TLS 1.3 and 1.2 (with or without
+--   SNI and ALPN), legacy an offer as made before TLS 1.3, ssl3 SSL 3 alone.
 -- Needs: handshakes
 -- Keys: protocol
 -- Chart: columns x=protocol y=modern_pct,legacy_pct,ssl3_pct n=servers
 
 SELECT protocol, count(*) AS servers,
-       pct(count(*) FILTER (rung = 'modern'), count(*)) AS modern_pct,
+       pct(count(*) FILTER (rung IN ('modern', 'bare')), count(*)) AS modern_pct,
        pct(count(*) FILTER (rung = 'legacy'), count(*)) AS legacy_pct,
        pct(count(*) FILTER (rung = 'ssl3'), count(*)) AS ssl3_pct
 FROM scan_results

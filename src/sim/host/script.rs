@@ -8,9 +8,10 @@ mod pop3;
 mod smtp;
 mod xmpp;
 
+use crate::session::alpn;
 use crate::targets::ports::{Family, Protocol, Security};
-use crate::tls::Rung;
 use crate::tls::tap::Tap;
+use crate::tls::{Alpn, Rung};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::version::{TLS12, TLS13};
@@ -24,6 +25,8 @@ const KEY: &[u8] = include_bytes!("../data/ed25519.key.der");
 
 /// Alert of a server that wants another version (RFC 8446, section 6.2).
 const PROTOCOL_VERSION: u8 = 70;
+/// Alert of a server that speaks none of the protocols asked for (RFC 7301, section 3.2).
+const NO_APPLICATION_PROTOCOL: u8 = 120;
 /// Longest line a server listens to.
 const LINE_MAX: usize = 2_048;
 
@@ -59,6 +62,8 @@ pub enum Tls {
     V12,
     /// TLS 1.2, and it answers who speaks of anything newer with an alert.
     Strict12,
+    /// TLS 1.2, and it answers who asks for a protocol inside (ALPN) with an alert.
+    NoAlpn12,
 }
 
 /// The situation in which a server says something.
@@ -186,7 +191,7 @@ impl Script {
         let direct = protocol.security() == Security::Direct;
         let nonsense = direct && manner == Manner::NotTls;
         let tls = if direct && !nonsense { server(version) } else { None };
-        let strict = (version == Tls::Strict12).then(|| Box::new((Tap::client(), Vec::new())));
+        let strict = matches!(version, Tls::Strict12 | Tls::NoAlpn12).then(|| Box::new((Tap::client(), Vec::new())));
         Self { protocol, manner, version, name, config: None, tls, line: Vec::new(), strict, nonsense, closing: false }
     }
 
@@ -238,8 +243,12 @@ impl Script {
             tap.feed(bytes);
             hello.extend_from_slice(bytes);
             let Some(offered) = &tap.flight().client_hello else { return };
-            if !offered.versions.is_empty() {
-                out.extend([21, 3, 1, 0, 2, 2, PROTOCOL_VERSION]);
+            let refusal = match self.version {
+                Tls::NoAlpn12 => (!offered.alpn.is_empty()).then_some(NO_APPLICATION_PROTOCOL),
+                _ => (!offered.versions.is_empty()).then_some(PROTOCOL_VERSION),
+            };
+            if let Some(alert) = refusal {
+                out.extend([21, 3, 1, 0, 2, 2, alert]);
                 (self.closing, self.tls) = (true, None);
                 return;
             }
@@ -325,7 +334,12 @@ impl Script {
         if direct && self.manner == Manner::NotTls {
             return Truth { outcome: "not_tls", ..Truth::default() };
         }
-        let refused = self.version == Tls::Strict12 && rung == Rung::Modern;
+        let refused = rung == Rung::Modern
+            && match self.version {
+                Tls::Strict12 => true,
+                Tls::NoAlpn12 => alpn(self.protocol) != Alpn::None,
+                Tls::V12 | Tls::V13 => false,
+            };
         if direct && refused {
             return Truth { outcome: "tls_failed", ..Truth::default() };
         }

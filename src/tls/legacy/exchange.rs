@@ -2,9 +2,9 @@
 //! 7.4.7.2) and over elliptic curves (RFC 8422, section 5.7).
 
 use super::Failure;
-use super::random::Random;
 use super::schedule::SSL_3;
-use aws_lc_rs::agreement::{self, Algorithm, ECDH_P256, ECDH_P384, ECDH_P521, PrivateKey, UnparsedPublicKey};
+use crate::tls::Pairs;
+use crate::tls::random::Random;
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 use x509_parser::certificate::X509CertificateParser;
@@ -46,11 +46,17 @@ impl Server {
     }
 
     /// Our half. `offered`: the version of our ClientHello; `version`: the negotiated one.
-    pub(super) fn answer(&self, offered: u16, version: u16, random: &mut Random) -> Result<Client, Failure> {
+    pub(super) fn answer(
+        &self,
+        offered: u16,
+        version: u16,
+        random: &mut Random,
+        pairs: &Pairs,
+    ) -> Result<Client, Failure> {
         match self {
             Self::Rsa { modulus, exponent } => rsa(modulus, exponent, offered, version, random),
             Self::FiniteField { prime, generator, public } => finite_field(prime, generator, public, random),
-            Self::Curve { group, public } => curve(*group, public, random),
+            Self::Curve { group, public } => curve(*group, public, pairs),
         }
     }
 }
@@ -91,27 +97,10 @@ fn finite_field(prime: &[u8], generator: &[u8], public: &[u8], random: &mut Rand
     Ok(Client { body: vector16(&ours), premaster: significant(&premaster).to_vec() })
 }
 
-fn curve(group: u16, public: &[u8], random: &mut Random) -> Result<Client, Failure> {
-    let (algorithm, length): (&'static Algorithm, usize) = match group {
-        23 => (&ECDH_P256, 32),
-        24 => (&ECDH_P384, 48),
-        25 => (&ECDH_P521, 66),
-        29 => (&agreement::X25519, 32),
-        _ => return Err(Failure::Group(group)),
-    };
-    let mut secret = vec![0; length];
-    random.fill(&mut secret);
-    match group {
-        // Below the order of the curve, which is a little below 2^521.
-        25 => secret[0] = 0,
-        29 => {}
-        _ => secret[0] &= 0x7f,
-    }
-    let secret = PrivateKey::from_private_key(algorithm, &secret).map_err(|_| Failure::ServerKey)?;
-    let ours = secret.compute_public_key().map_err(|_| Failure::ServerKey)?;
-    let peer = UnparsedPublicKey::new(algorithm, public);
-    let premaster = agreement::agree(&secret, peer, Failure::ServerKey, |shared| Ok(shared.to_vec()))?;
-    let ours = ours.as_ref();
+fn curve(group: u16, public: &[u8], pairs: &Pairs) -> Result<Client, Failure> {
+    let pair = pairs.of(group).ok_or(Failure::Group(group))?;
+    let premaster = pair.agree(public, <[u8]>::to_vec).ok_or(Failure::ServerKey)?;
+    let ours = pair.public();
     let length = u8::try_from(ours.len()).map_err(|_| Failure::ServerKey)?;
     Ok(Client { body: [&[length][..], ours].concat(), premaster })
 }

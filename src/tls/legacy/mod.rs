@@ -9,7 +9,8 @@
 //! took. What the server showed in the clear is the [`tap`](super::tap)'s to tell, which reads the same bytes. Not
 //! spoken: compression, renegotiation (a request for it is ignored), resumption; export suites, Camellia, SEED, IDEA,
 //! CCM, fixed Diffie-Hellman. A server that chooses one of them is heard to the end of its flight, then left politely.
-//! Java's server, brought down to SSL 3.0 with RSA by a newer hello, expects TLS' form of ClientKeyExchange and closes.
+//! Java's server, brought down to SSL 3.0 with RSA by a newer hello, expects TLS' form of ClientKeyExchange and closes: it
+//! gets a hello of SSL 3.0 on another connection.
 //!
 //! Bounded: one record, one message of 128 KiB, a count of messages and of records that bring nothing.
 
@@ -17,11 +18,12 @@ mod exchange;
 mod hash;
 mod hello;
 mod protection;
-mod random;
 mod schedule;
 
 pub use hello::{Profile, hello};
 
+use super::Pairs;
+use super::random::Random;
 use super::tap::handshake::{Messages, kind};
 use super::tap::reader::Reader;
 use super::tap::record::{Content, Portion, Records};
@@ -29,8 +31,8 @@ use super::tap::{Certificates, Parameters, ServerHello, extension};
 use exchange::Server;
 use hash::Hash;
 use protection::{Method, Protection, TEXT_MAX};
-use random::Random;
 use schedule::{MASTER, SSL_3, Schedule, Sender, TLS_1_2, Transcript};
+use std::sync::Arc;
 use tls_parser::{TlsCipherKx, TlsCipherSuite, TlsPRF};
 
 /// Handshake messages and alerts taken from one server.
@@ -141,6 +143,7 @@ struct Chosen {
 #[derive(Debug)]
 pub struct Engine {
     random: Random,
+    pairs: Arc<Pairs>,
     offered: u16,
     client_random: [u8; 32],
     records: Records,
@@ -167,13 +170,14 @@ pub struct Engine {
 
 impl Engine {
     /// Takes over a connection on which the handshake message `client_hello`, header included, was sent, and of whose
-    /// server's bytes none was used up. The `seed` makes all secrets of the connection: it is random and is not the
-    /// hello's.
-    pub fn take_over(client_hello: &[u8], seed: [u8; 32]) -> Self {
+    /// server's bytes none was used up. `pairs` are our keys on curves; the `seed`, which is random and not the hello's, makes
+    /// all other secrets of the connection.
+    pub fn take_over(client_hello: &[u8], seed: [u8; 32], pairs: Arc<Pairs>) -> Self {
         let offered = client_hello.get(4..6).map_or(TLS_1_2, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
         let client_random = client_hello.get(6..38).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
         Self {
             random: Random::new(seed),
+            pairs,
             offered,
             client_random,
             records: Records::default(),
@@ -446,7 +450,7 @@ impl Engine {
         let (schedule, suite, server_random) = (chosen.schedule, chosen.suite.id.0, chosen.server_random);
         let (method, extended_master) = (chosen.method.ok_or(Failure::Suite(suite))?, chosen.extended_master);
         let server = self.server.take().ok_or(Failure::ServerKey)?;
-        let ours = server.answer(self.offered, schedule.version, &mut self.random)?;
+        let ours = server.answer(self.offered, schedule.version, &mut self.random, &self.pairs)?;
         if self.certificate_requested {
             match schedule.version {
                 // no_certificate, which SSL 3.0 says by an alert.

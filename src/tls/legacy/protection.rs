@@ -2,8 +2,8 @@
 //! an AEAD (RFC 5288, RFC 7905).
 
 use super::hash::{Hash, Tag};
-use super::random::Random;
 use super::schedule::{SSL_3, TLS_1_1, ssl3_pads};
+use crate::tls::random::Random;
 use crate::tls::suites::is_export;
 use aes::{Aes128, Aes256};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

@@ -4,10 +4,12 @@
 use super::*;
 use crate::tls::tap::{Alert, Tap};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// The randomness of the recordings, as in `tests/legacy/client.rs`.
 const RANDOM: [u8; 32] = [0x11; 32];
 const SEED: [u8; 32] = [0x22; 32];
+static PAIRS: LazyLock<Arc<Pairs>> = LazyLock::new(|| Arc::new(Pairs::new(SEED).unwrap()));
 const LINE: &[u8] = b"EHLO scanner.example\n";
 
 macro_rules! recordings {
@@ -51,7 +53,7 @@ fn recording(name: &str) -> &'static [u8] {
 }
 
 fn engine(profile: Profile) -> Engine {
-    Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED)
+    Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS))
 }
 
 fn of(name: &str) -> Engine {
@@ -222,7 +224,7 @@ fn a_key_that_would_cost_too_much_is_not_computed_with() {
     let odd = |length: usize| [vec![0x81], vec![0; length - 2], vec![1]].concat();
     let mut random = Random::new(SEED);
     let mut rsa = |modulus: Vec<u8>, exponent: Vec<u8>| {
-        Server::Rsa { modulus, exponent }.answer(0x0303, 0x0301, &mut random).map(|ours| ours.body.len()).ok()
+        Server::Rsa { modulus, exponent }.answer(0x0303, 0x0301, &mut random, &PAIRS).map(|ours| ours.body.len()).ok()
     };
     assert_eq!(rsa(odd(64), vec![3]), Some(2 + 64));
     assert_eq!(rsa(odd(1_024), vec![1, 0, 1]), Some(2 + 1_024));
@@ -232,7 +234,7 @@ fn a_key_that_would_cost_too_much_is_not_computed_with() {
     assert_eq!(rsa([vec![0x80], vec![0; 255]].concat(), vec![3]), None, "even");
     assert_eq!((rsa(vec![], vec![3]), rsa(odd(256), vec![])), (None, None));
     let mut finite = |prime: Vec<u8>, public: Vec<u8>| {
-        Server::FiniteField { prime, generator: vec![2], public }.answer(0x0303, 0x0301, &mut random).is_ok()
+        Server::FiniteField { prime, generator: vec![2], public }.answer(0x0303, 0x0301, &mut random, &PAIRS).is_ok()
     };
     assert!(finite(odd(64), vec![5]));
     assert!(!finite(odd(64), odd(64)), "not below the prime");
