@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// From so many questions on it pays to keep what several of them compute.
+/// From so many questions on it pays to keep what they stand on.
 const MANY: usize = 4;
 
 /// What is asked, of what, and how it is told.
@@ -79,14 +79,15 @@ pub fn run(plan: &Plan) -> Result<String> {
     let mut sources = Vec::new();
     let mut answers: BTreeMap<&str, Vec<Answer>> = BTreeMap::new();
     for data in &datasets {
-        let rows = rows(plan, &program, data)?;
+        let Stock { rows, lacking } = take_stock(plan, &program, data)?;
         sources.push(Source { name: data.name.clone(), facts: facts(data, &rows) });
         let missing = |table: &String| rows.get(table) == Some(&0);
         let mut asked = Vec::new();
         for question in &questions {
             let missing: Vec<_> =
                 question.needs.iter().map(|need| &need.table).filter(|table| missing(table)).cloned().collect();
-            let answer = Answer { source: data.name.clone(), table: Table::default(), missing };
+            let lacking = lacking.iter().filter(|column| question.reads(column)).cloned().collect();
+            let answer = Answer { source: data.name.clone(), table: Table::default(), missing, lacking };
             if answer.answerable(question) {
                 asked.push((question.name, question.sql));
             }
@@ -95,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<String> {
         let all = asked.len();
         let mut prelude = prelude(plan, data)?;
         if all >= MANY {
-            prelude += views::KEEP;
+            prelude += catalogue::KEPT;
         }
         let mut done = 0;
         duckdb::ask(&program, &prelude, &asked, &mut |name, table| {
@@ -148,11 +149,15 @@ pub fn sql(name: &str) -> Result<&'static str> {
     catalogue::sql(name).ok_or_else(|| anyhow!("there is no question {name}. Next step: starling report --list"))
 }
 
-/// Which words are datasets, and which are questions; a word that is a question's name is one.
+/// Which words are datasets, and which are questions. A word that is a question's name is one; only where nothing else
+/// is named as a dataset, the first that is a folder too (`scan --noise -o noise`) is the dataset.
 fn sort_out<'a>(words: &[String], questions: &'a [Question]) -> Result<(Vec<Data>, Vec<&'a Question>)> {
-    let is_name = |word: &str| questions.iter().any(|question| question.name == word);
+    let is_name = |word: &String| questions.iter().any(|question| question.name == word);
+    let both = words.iter().position(|word| Path::new(word).is_dir()).filter(|_| words.iter().all(is_name));
+    let (names, others): (Vec<_>, Vec<_>) =
+        words.iter().enumerate().partition(|(at, word)| is_name(word) && Some(*at) != both);
     let mut folders: Vec<PathBuf> = Vec::new();
-    for word in words.iter().filter(|word| !is_name(word)) {
+    for (_, word) in others {
         let path = Path::new(word);
         let no_name = !word.contains('/') && !path.exists();
         ensure!(
@@ -168,9 +173,8 @@ fn sort_out<'a>(words: &[String], questions: &'a [Question]) -> Result<(Vec<Data
         short(folder).filter(|_| alike == 1).unwrap_or_else(|| folder.display().to_string())
     };
     let datasets = folders.iter().map(|folder| open(folder, name(folder))).collect::<Result<_>>()?;
-    let named = |question: &&Question| words.iter().any(|word| word == question.name);
-    let some = questions.iter().any(|question| named(&question));
-    Ok((datasets, questions.iter().filter(|question| !some || named(question)).collect()))
+    let named = |question: &&Question| names.is_empty() || names.iter().any(|(_, name)| *name == question.name);
+    Ok((datasets, questions.iter().filter(named).collect()))
 }
 
 fn open(folder: &Path, name: String) -> Result<Data> {
@@ -245,22 +249,36 @@ WHERE asn IS NOT NULL GROUP BY asn;\n",
     )
 }
 
-/// How many rows each table has.
-fn rows(plan: &Plan, program: &Path, data: &Data) -> Result<BTreeMap<String, u64>> {
+/// What a dataset has to answer with.
+#[derive(Default)]
+struct Stock {
+    /// Rows of each table.
+    rows: BTreeMap<String, u64>,
+    /// Columns of today that not all of its files have.
+    lacking: Vec<String>,
+}
+
+fn take_stock(plan: &Plan, program: &Path, data: &Data) -> Result<Stock> {
     let tables = TABLES.iter().map(|table| table.name).chain(["runs", "as_names", "as_ranks"]);
     let counts: Vec<_> = tables.map(|table| format!("SELECT '{table}' AS name, count(*) AS n FROM {table}")).collect();
-    let mut rows = BTreeMap::new();
-    let query = counts.join(" UNION ALL ") + ";";
-    duckdb::ask(program, &prelude(plan, data)?, &[("the tables", &query)], &mut |_, table| {
+    let columns: Vec<_> = TABLES.iter().filter(|table| data.has(table.name)).map(views::lacking).collect();
+    let (rows, lacking) = (counts.join(" UNION ALL ") + ";", columns.join(" UNION ") + ";");
+    let mut stock = Stock::default();
+    let queries = [("the tables", rows.as_str()), ("the columns", lacking.as_str())];
+    duckdb::ask(program, &prelude(plan, data)?, &queries, &mut |query, table| {
         for row in &table.rows {
-            if let [name, n] = row.as_slice() {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-                rows.insert(name.text(), n.number().unwrap_or_default() as u64);
+            match row.as_slice() {
+                [name, n] if query == "the tables" => {
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                    stock.rows.insert(name.text(), n.number().unwrap_or_default() as u64);
+                }
+                [name] => stock.lacking.push(name.text()),
+                _ => {}
             }
         }
     })
     .with_context(|| data.folder.display().to_string())?;
-    Ok(rows)
+    Ok(stock)
 }
 
 /// What the page says of a dataset.

@@ -44,11 +44,17 @@ pub fn open(folder: &str, several: bool, repeated: bool, has: &dyn Fn(&str) -> b
     format!("SET VARIABLE dataset = {};\n", quoted(&pattern)) + &body(repeated || several, &files)
 }
 
-/// Has the comparison of several connections to a target made once, for many queries.
-pub const KEEP: &str = "
-CREATE TEMP TABLE kept AS SELECT * FROM unsettled;
-CREATE OR REPLACE TEMP VIEW unsettled AS SELECT * FROM kept;
-";
+/// Asks which columns of today not every file of `table` has; it has some.
+pub fn lacking(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|column| quoted(column.name)).collect();
+    format!(
+        "SELECT DISTINCT name FROM (SELECT unnest([{}]) AS name) AS today,
+    (SELECT list(name) AS names FROM parquet_schema(getvariable('dataset') || '/{}/*.parquet') GROUP BY file_name)
+WHERE NOT list_contains(names, name)",
+        names.join(", "),
+        table.name
+    )
+}
 
 /// Macros and views, for a `dataset` that is known.
 fn body(repeated: bool, files: &dyn Fn(&str) -> Files) -> String {

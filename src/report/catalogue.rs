@@ -22,6 +22,9 @@ const FILES: &[(&str, &str)] = questions! {
     "outcomes" "rungs" "software" "networks"
 };
 
+/// Has what many questions stand on computed once, before them. It changes no answer.
+pub const KEPT: &str = include_str!("kept.sql");
+
 /// All questions.
 ///
 /// # Errors
@@ -70,6 +73,13 @@ mod tests {
             .collect();
         assert_eq!(FILES.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(), files);
         assert_eq!(FILES.len(), files.len());
+    }
+
+    #[test]
+    fn the_documentation_lists_each_by_its_place_in_the_paper() {
+        let lines = include_str!("../../docs/REPORT.md").lines().filter(|line| line.starts_with("| `"));
+        let expected = all().unwrap().into_iter().map(|q| format!("| `{}` | {} | {} |", q.name, q.place, q.title));
+        assert_eq!(lines.map(str::to_owned).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 
     #[test]

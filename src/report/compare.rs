@@ -16,6 +16,8 @@ pub struct Answer {
     pub table: Table,
     /// Tables without rows that the question needs.
     pub missing: Vec<String>,
+    /// Columns of the query that not all of its files have.
+    pub lacking: Vec<String>,
 }
 
 impl Answer {
@@ -43,6 +45,7 @@ pub fn compare(question: &Question, answers: &[Answer]) -> Sheet {
     let mut tables = Vec::new();
     for answer in answers {
         sheet.notes.extend(notes(question, answer));
+        sheet.notes.extend(age(answer));
         let unknown = answer.unknown(question);
         if !answer.table.rows.is_empty() {
             tables.push((answer.source.as_str(), without_columns(&answer.table, &unknown)));
@@ -108,6 +111,15 @@ fn notes(question: &Question, answer: &Answer) -> Option<String> {
     }
     let what = if answer.answerable(question) { "Only part of an answer" } else { "No answer" };
     Some(format!("{what} from {source}: there is nothing in {}.", empty.join(", ")))
+}
+
+/// What an older dataset does not know.
+fn age(answer: &Answer) -> Option<String> {
+    let Answer { source, lacking, .. } = answer;
+    (!lacking.is_empty()).then(|| {
+        let columns = lacking.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+        format!("{source} was made by an older starling: not all of its files have {columns}, so what stands on that is too low.")
+    })
 }
 
 fn without_columns(table: &Table, unknown: &dyn Fn(&str) -> bool) -> Table {

@@ -26,6 +26,9 @@ pub struct Source {
     pub facts: Vec<(String, String)>,
 }
 
+/// Of a table with more rows than these its figure is shown, and itself on demand.
+const LONG: usize = 40;
+
 const STYLE: &str = include_str!("page.css");
 
 /// The page.
@@ -78,19 +81,32 @@ fn described(sources: &[Source]) -> Markup {
     }
 }
 
+/// What the paper has by its place there; the rest by title, below what it has in common.
 fn contents(sections: &[(&Section<'_>, Vec<Figure>)]) -> Markup {
+    let heading = |section: &Section<'_>| match section.question.place.as_str() {
+        place if of_the_paper(place) => "The paper".to_owned(),
+        place => place.to_owned(),
+    };
     html! {
         nav aria-label="Contents" {
-            ul {
-                @for (section, _) in sections {
-                    @let empty = section.sheet.rows.is_empty();
-                    li class=[empty.then_some("empty")] {
-                        a href={ "#" (section.question.name) } { (section.question.place) ": " (section.question.title) }
+            @for group in sections.chunk_by(|(one, _), (next, _)| heading(one) == heading(next)) {
+                h2 { (heading(group[0].0)) }
+                ul {
+                    @for (section, _) in group {
+                        @let Question { name, place, title, .. } = section.question;
+                        li class=[section.sheet.rows.is_empty().then_some("empty")] {
+                            a href={ "#" (name) } { @if of_the_paper(place) { (place) ": " } (title) }
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// A place in the paper is numbered.
+fn of_the_paper(place: &str) -> bool {
+    ["Table ", "Figure ", "Section "].iter().any(|kind| place.starts_with(kind))
 }
 
 fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
@@ -107,9 +123,13 @@ fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
                     figcaption { (figure.caption) }
                 }
             }
-            @if !sheet.rows.is_empty() { div.scroll { (grid(sheet)) } }
+            @if !figures.is_empty() && sheet.rows.len() > LONG {
+                details.table { summary { "The numbers, " (sheet.rows.len()) " rows" } div.scroll { (grid(sheet)) } }
+            } @else if !sheet.rows.is_empty() {
+                div.scroll { (grid(sheet)) }
+            }
             @for note in question.notes.iter().chain(&sheet.notes) { p.note { (note) } }
-            details { summary { "SQL" } pre { code { (question.sql) } } }
+            details.sql { summary { "SQL" } pre { code { (question.sql) } } }
         }
     }
 }

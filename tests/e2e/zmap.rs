@@ -1,6 +1,6 @@
 //! `--probe-only` beside Debian's zmap: the same /16, the same answers, field by field. And the study's noise.
 
-use super::world::{Pair, STARLING, errors, query, run, within};
+use super::world::{Pair, STARLING, errors, query, root, run, within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -294,4 +294,18 @@ fn noise_is_told_from_hosts_that_are_there() {
         "SELECT count(*)::int AS n FROM handshakes WHERE outcome = 'silent_after_synack'",
     );
     assert_eq!(silent[0]["n"], 128);
+    // The folder and the question have the same name.
+    let mut report = Command::new(STARLING);
+    report.args(["report", "noise", "noise", "--format", "csv", "--duckdb"]).arg(root().join(".venv/bin/duckdb"));
+    let output = report.current_dir(net.folder.path()).output().unwrap();
+    let mut expected = "port,seed,noise.probes,noise.responders,noise.responders_pct,noise.never_completed,\
+                        noise.never_completed_pct\n"
+        .to_owned();
+    for (port, answers) in [(1_337, "136,26.56"), (7_583, "128,25"), (46_721, "128,25"), (58_976, "128,25"), (65_322, "128,25")]
+    {
+        for seed in [5, 6] {
+            expected += &format!("{port},{seed},512,{answers},128,25\n");
+        }
+    }
+    assert_eq!(String::from_utf8(output.stdout.clone()).unwrap(), expected, "{}", errors(&output));
 }

@@ -1,6 +1,6 @@
 //! What is not there, what stands side by side, what is printed.
 
-use crate::world::{dataset, printed, report};
+use crate::world::{dataset, duckdb, printed, report};
 use serde_json::{Value, json};
 
 #[test]
@@ -68,6 +68,28 @@ fn a_folder_of_datasets_is_one_dataset() {
     let first = csv.lines().nth(1).unwrap();
     // The same targets in both: each counts once, and each certificate too.
     assert_eq!(first, "RSA 2048,5,50,2,40");
+}
+
+#[test]
+fn an_older_dataset_is_read_and_what_it_does_not_know_is_said() {
+    let parent = tempfile::tempdir().unwrap();
+    let census = dataset(&parent.path().join("census"), true, false);
+    let handshakes = census.join("handshakes");
+    for part in std::fs::read_dir(&handshakes).unwrap().map(|entry| entry.unwrap().path()) {
+        let file = part.to_str().unwrap();
+        let copy = format!("COPY (SELECT * EXCLUDE (tls_ocsp) FROM read_parquet('{file}')) TO '{file}.new'");
+        duckdb(&copy);
+        std::fs::rename(format!("{file}.new"), file).unwrap();
+    }
+    let notes = |name: &str| {
+        let answers: Value =
+            serde_json::from_str(&printed(&[census.to_str().unwrap(), name, "--format", "json"])).unwrap();
+        answers[0]["notes"].as_array().unwrap().iter().any(|note| {
+            note == "census was made by an older starling: not all of its files have `tls_ocsp`, so what stands on that is too low."
+        })
+    };
+    assert!(notes("ocsp"));
+    assert!(!notes("table4"));
 }
 
 #[test]

@@ -22,6 +22,13 @@ pub(crate) fn report(words: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// Has DuckDB do something to files.
+pub(crate) fn duckdb(sql: &str) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/duckdb");
+    let output = Command::new(program).args(["-init", "/dev/null", ":memory:", sql]).output().unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What it printed; it must have gone well.
 pub(crate) fn printed(words: &[&str]) -> String {
     let output = report(words);

@@ -4,6 +4,8 @@
 -- Population: probes of scan --noise, for each of the paper's five ports and each seed; responders sent a valid SYN-ACK;
 --   never_completed sent nothing more. From run.json.
 -- Note: The paper found 0.07 to 0.1 % responders, every time.
+-- Note: Other scans have no such probes. `starling scan --noise -o noise` makes them; its folder is one dataset:
+--   `starling report noise/`.
 -- Needs: runs
 -- Keys: port, seed
 

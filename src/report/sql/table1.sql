@@ -30,7 +30,7 @@
 WITH responders AS (
     SELECT port, count(*) AS responders FROM hosts WHERE answer = 'syn_ack' GROUP BY port
 ), ports AS (
-    SELECT port, any_value(protocol) AS protocol FROM handshakes GROUP BY port
+    SELECT port, any_value(protocol) AS protocol FROM scan_results GROUP BY port
 ), secured AS (
     SELECT port, leaf_sha256, chain_id FROM scan_results WHERE tls_version IS NOT NULL
 ), servers AS (

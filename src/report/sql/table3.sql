@@ -23,7 +23,7 @@ WITH upgradable AS (
     SELECT unnest(['smtp', 'submission', 'imap', 'pop3', 'irc', 'xmpp-client', 'xmpp-server', 'managesieve']) AS protocol
 ), answers AS (
     SELECT protocol, count(*) AS responders FROM hosts
-    JOIN (SELECT port, any_value(protocol) AS protocol FROM handshakes GROUP BY port) USING (port)
+    JOIN (SELECT port, any_value(protocol) AS protocol FROM scan_results GROUP BY port) USING (port)
     WHERE answer = 'syn_ack' GROUP BY protocol
 ), active AS (
     SELECT protocol, count(*) FILTER (starttls_offered) AS offered, count(*) FILTER (tls_version IS NOT NULL) AS upgraded
