@@ -2,7 +2,8 @@
 //! `scripts/check-corpus FOLDER`. Of the folder are read `pcap_dialogues.json` and `expected.json` (plain text of
 //! captures, and what tshark and others see in it), `banners/mailkit_capabilities.json`,
 //! `banners/imap_capability_cases.json` and `banners/recog_examples.json`; and every capture itself, which the monitor reads
-//! (`check_corpus/captures.rs`).
+//! (`check_corpus/captures.rs`): its rows are held against `expected.json`, their totals against `expected_aggregates.json`, and
+//! against `zeek_baseline_rows.json`. The inputs in `hostile/` are replayed through it.
 //!
 //! `certs/` has chains and certificates with what openssl says of them, and the cases of x509-limbo.
 //!
@@ -10,10 +11,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a check may stop at the first surprise")]
 
+#[path = "check_corpus/aggregates.rs"]
+mod aggregates;
 #[path = "check_corpus/certs.rs"]
 mod certs;
+#[path = "check_corpus/hostile.rs"]
+mod hostile;
 #[path = "check_corpus/captures.rs"]
 mod monitored;
+#[path = "check_corpus/zeek.rs"]
+mod zeek;
 
 use serde_json::Value;
 use starling::dialogue::imap::Imap;
@@ -41,7 +48,10 @@ fn main() {
     certs::facts(folder, &mut report);
     certs::chains(folder, &mut report);
     certs::limbo(folder, &mut report);
-    monitored::captures(folder, &mut report);
+    let pairs = monitored::captures(folder, &mut report);
+    aggregates::totals(folder, &pairs, &mut report);
+    zeek::rows(folder, &mut report);
+    hostile::hostile(folder, &mut report);
     std::process::exit(i32::from(report.wrong > 0));
 }
 

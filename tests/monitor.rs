@@ -2,10 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "monitor/day.rs"]
+mod day;
+#[path = "../benches/traffic/mod.rs"]
+#[allow(dead_code, reason = "not every test needs all of it")]
+mod traffic;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 const STARLING: &str = env!("CARGO_BIN_EXE_starling");
 
@@ -102,4 +110,104 @@ fn what_is_wrong_is_one_line_and_what_was_read_is_kept() {
     refused(&["--pcap", names[0], names[1], names[2]], 1, "bad.pcap: it is no capture file");
     assert_eq!(manifest(folder.path())["captures"][2]["end"], "whole");
     assert_eq!(manifest(folder.path())["account"]["recorded"], 1);
+}
+
+/// A monitor that reads a pipe which stays open, and closes a part as soon as it has a row.
+fn piped(folder: &Path) -> (Child, ChildStdin) {
+    let mut child = Command::new(STARLING)
+        .args(["monitor", "-q", "--part-age", "0.05", "--pcap", "-", "-o"])
+        .arg(folder.join("seen"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pipe = child.stdin.take().unwrap();
+    (child, pipe)
+}
+
+/// Waits until so many parts with rows are there: then what was written until now is read.
+fn wait_for_parts(folder: &Path, count: usize) {
+    let parts = || {
+        let files = folder.join("seen/connections").read_dir().into_iter().flatten();
+        let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".parquet") && !name.contains("schema")).count()
+    };
+    for _ in 0..1_200 {
+        if parts() >= count {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("no part appeared within a minute");
+}
+
+/// A capture of a few connections in two pieces, and the packets of the first.
+fn two_pieces() -> (Vec<u8>, Vec<u8>, u64) {
+    let conversations = traffic::handshakes();
+    let mut traffic = traffic::Traffic::new(&conversations, 10, 10_000_000);
+    let half = traffic.packets() / 2;
+    let (mut pieces, mut count) = ([traffic::header(), Vec::new()], 0);
+    while let Some((time, frame)) = traffic.next() {
+        traffic::record(&mut pieces[usize::from(count >= half)], time, frame);
+        count += 1;
+    }
+    let [first, second] = pieces;
+    (first, second, half)
+}
+
+#[test]
+fn a_capture_that_grows_is_recorded_as_it_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, mut pipe) = piped(folder.path());
+    let (first, second, _) = two_pieces();
+    pipe.write_all(&first).unwrap();
+    wait_for_parts(folder.path(), 1);
+    pipe.write_all(&second).unwrap();
+    drop(pipe);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let manifest = manifest(folder.path());
+    assert_eq!((&manifest["captures"][0]["end"], &manifest["state"]), (&"whole".into(), &"complete".into()));
+    assert_eq!((&manifest["rows"]["connections"], &manifest["account"]["connections"]), (&10.into(), &10.into()));
+}
+
+#[test]
+fn a_stop_writes_what_was_read_and_does_not_wait_for_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, mut pipe) = piped(folder.path());
+    let (first, _, packets) = two_pieces();
+    pipe.write_all(&first).unwrap();
+    wait_for_parts(folder.path(), 1);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    drop(pipe);
+    let manifest = manifest(folder.path());
+    let account = &manifest["account"];
+    assert_eq!((&manifest["state"], &manifest["captures"][0]["end"]), (&"stopped".into(), &"stopped".into()));
+    assert_eq!((&account["packets"], &account["open"]), (&packets.into(), &0.into()));
+    assert_eq!(manifest["rows"]["connections"], account["recorded"]);
+    assert!(account["recorded"].as_u64().unwrap() >= 4, "{account}");
+    let check = Command::new(STARLING).arg("check").arg(folder.path().join("seen")).output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
+}
+
+#[test]
+fn a_simulated_scan_can_be_tapped_and_monitored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (census, tap) = (folder.path().join("census"), folder.path().join("tap.pcap"));
+    let scan = || {
+        let mut command = Command::new(STARLING);
+        command.args(["scan", "-q", "--nic", "sim:42", "--tap"]).arg(&tap).arg("-o").arg(&census).output().unwrap()
+    };
+    let output = scan();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let output = monitor(folder.path(), &["--any-port", "--pcap", tap.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let seen = manifest(folder.path());
+    assert_eq!(seen["captures"][0]["end"], "whole");
+    assert!(seen["rows"]["connections"].as_u64().unwrap() > 10, "{seen}");
+    // The capture is not overwritten.
+    std::fs::remove_dir_all(&census).unwrap();
+    let output = scan();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("name another file, or remove this one"), "{}", errors(&output));
 }

@@ -58,6 +58,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Plan {
     /// The simulated world to scan instead of a network. Its properties are in the other fields too.
     pub world: Option<Box<Swarm>>,
+    /// Capture file of all that passes that world's adapter.
+    pub tap: Option<PathBuf>,
     /// Where to send from; the route to the first target decides if absent.
     pub interface: Option<String>,
     /// Ethernet address of the gateway; asked of the kernel if absent.

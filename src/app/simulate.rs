@@ -13,6 +13,7 @@ use crate::base::keyed::Key;
 use crate::nic::FrameIo;
 use crate::output::manifest::write_manifest;
 use crate::output::parquet::Limits as PartLimits;
+use crate::output::pcap::Pcap;
 use crate::output::writer::Writer;
 use crate::scan::engine::Config;
 use crate::sim::swarm::{SECRET, SOURCE, Swarm};
@@ -39,6 +40,10 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let key = Key([swarm.seed, SECRET + runs as u64]);
     let config = Config { left: left.clone(), probes: plan.probes, lag: plan.lag, key, ..swarm.config() };
     let mut world = World::of(swarm.clone(), config, false).map_err(no_tls)?;
+    let mut tap = plan.tap.as_deref().map(Pcap::create).transpose()?;
+    if tap.is_some() {
+        world.tap();
+    }
     let dataset = plan.dataset(world.utc())?;
     let link = json!({ "simulated": swarm.seed, "source": Ipv4Addr::from(SOURCE) });
     targets::write_announced(&dataset, &plan.loaded.announced, world.utc())?;
@@ -58,6 +63,7 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     }
     let mut reload = Reload::new(plan.loaded.blocklist.clone());
     while world.advance() {
+        capture(&mut world, swarm, tap.as_mut())?;
         write(&mut world, &mut writer, &mut latencies)?;
         let elapsed = world.now() - Instant::ZERO;
         if elapsed >= shown + STATUS_EVERY {
@@ -73,7 +79,9 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
             if received == 1 { world.stop() } else { world.interrupt() }
         }
     }
+    capture(&mut world, swarm, tap.as_mut())?;
     write(&mut world, &mut writer, &mut latencies)?;
+    tap.map_or(Ok(()), Pcap::finish)?;
     status.finish();
     summary.xdp = Some(world.nic().verdicts());
     let stopped = (obeyed > 0).then_some(Stopped::Signal);
@@ -108,6 +116,14 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
 
 fn snapshot(world: &World) -> Snapshot {
     Snapshot::of(world.engine(), world.nic().counters())
+}
+
+fn capture(world: &mut World, swarm: &Swarm, tap: Option<&mut Pcap>) -> Result<()> {
+    let Some(tap) = tap else { return Ok(()) };
+    for (at, frame) in world.take_tapped() {
+        tap.frame(swarm.clock().utc(at), &frame)?;
+    }
+    Ok(())
 }
 
 fn write(world: &mut World, writer: &mut Writer, latencies: &mut Latencies) -> Result<()> {

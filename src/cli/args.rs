@@ -198,6 +198,11 @@ pub struct Scan {
     #[arg(long, value_name = "WHAT", conflicts_with = "interface")]
     pub nic: Option<String>,
 
+    /// With --nic sim:SEED: write every frame that passes the scanner's adapter to a new capture file (pcap), for starling
+    /// monitor, tcpdump or Wireshark. On a network tcpdump does that.
+    #[arg(long, value_name = "FILE", requires = "nic")]
+    pub tap: Option<PathBuf>,
+
     /// Interface to scan from [default: that of the route to the first target].
     #[arg(short = 'i', long, value_name = "NAME")]
     pub interface: Option<String>,

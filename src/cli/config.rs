@@ -143,6 +143,7 @@ fn in_world(args: &Scan, mut swarm: Swarm, mut former: Option<Former>, words: Ve
         quiet: args.quiet,
         described: described(args, words),
         world: Some(Box::new(swarm)),
+        tap: args.tap.clone(),
     })
 }
 
@@ -243,6 +244,7 @@ fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>
             targets::load(sources(args), services)?
         }
     };
+    ensure!(args.tap.is_none(), "--tap needs --nic sim:SEED. Next step: on a network, let tcpdump write the capture");
     let lines = lines(args)?;
     let contact = contact(args);
     let public = space.addresses().minus(&AddressSet::reserved());
@@ -323,6 +325,7 @@ fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>
         quiet: args.quiet,
         described: described(args, words),
         world: None,
+        tap: None,
     })
 }
 
@@ -615,6 +618,7 @@ mod tests {
             ("--nic sim:many -o x", "xdp:IFACE or sim:SEED"),
             ("--nic eth0 -o x", "xdp:IFACE or sim:SEED"),
             ("--nic sim:1 -o x -p smtp 198.0.0.0/8", "too many for a simulated world"),
+            ("--nic xdp:eth0 --tap y -o x -p smtp 198.18.0.1", "--tap needs --nic sim:SEED"),
             ("-p smtp -o x 8.8.8.8", "1 public addresses would be probed"),
             ("-p smtp -o x --shards 2 198.18.0.1", "--shards needs --seed"),
             ("-p smtp -o x --shards 2 --shard 2 -e 1 198.18.0.1", "--shard 2 of --shards 2"),

@@ -22,6 +22,7 @@ const HARMLESS: &[&str] = &[
     "cooldown_time",
     "blocklist_file",
     "nic",
+    "tap",
     "interface",
     "source_ip",
     "source_port",

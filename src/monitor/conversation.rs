@@ -101,7 +101,7 @@ impl Conversation {
             Event::Gap(from, lost) => {
                 self.gaps = self.gaps.saturating_add(1);
                 self.gap_bytes += lost;
-                self.gap(from);
+                self.gap(from, lost);
             }
             Event::Closed(from) => {
                 if let Phase::Clear { dialogue, deaf: false } = &mut self.phase {
@@ -258,11 +258,11 @@ impl Conversation {
         }
     }
 
-    fn gap(&mut self, from: Direction) {
+    fn gap(&mut self, from: Direction, lost: u64) {
         match &mut self.phase {
             Phase::Begin(_) => self.phase = Phase::Unknown(0),
             Phase::Clear { deaf, .. } => *deaf = true,
-            Phase::Tls(taps) => taps.of(from).gap(),
+            Phase::Tls(taps) => taps.of(from).gap(lost),
             Phase::Unknown(_) => {}
         }
     }
@@ -277,6 +277,9 @@ impl Taps {
     }
 
     fn feed(&mut self, from: Direction, bytes: &[u8]) {
+        if from == Direction::Server && self.client.flight().v2_hello {
+            self.server.set_v2();
+        }
         self.of(from).feed(bytes);
         let flight = self.server.flight();
         if from == Direction::Server

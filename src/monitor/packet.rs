@@ -2,6 +2,8 @@
 //!
 //! Checksums are not looked at: what a host captures of its own sending has none yet (offloading).
 
+mod tunnel;
+
 use super::capture::Captured;
 use crate::wire::flags;
 
@@ -70,28 +72,28 @@ const TCP: u8 = 6;
 pub fn segment<'a>(captured: &Captured<'a>) -> Result<Segment<'a>, Unusable> {
     let bytes = captured.bytes;
     match captured.link {
-        ETHERNET => ethertype(bytes, 12, 14),
+        ETHERNET => ethertype(bytes, 12, 14, 0),
         // BSD's loopback: an address family in the byte order of who captured, which is not always that of the file.
         0 | 108 => {
             let family: [u8; 4] = *bytes.first_chunk().ok_or(Unusable::Cut)?;
-            if family.contains(&0) { ip(&bytes[4..]) } else { Err(Unusable::NotIp) }
+            if family.contains(&0) { ip(&bytes[4..], 0) } else { Err(Unusable::NotIp) }
         }
         // DLT_RAW has had several numbers.
-        12 | 14 | 101 | 228 | 229 => ip(bytes),
+        12 | 14 | 101 | 228 | 229 => ip(bytes, 0),
         // Linux "cooked": https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html and _SLL2.
-        113 => ethertype(bytes, 14, 16),
-        276 => ethertype(bytes, 0, 20),
+        113 => ethertype(bytes, 14, 16, 0),
+        276 => ethertype(bytes, 0, 20, 0),
         // PPP, perhaps in HDLC-like framing (RFC 1662).
         9 => match bytes {
-            [0xff, 0x03, 0x00, 0x21 | 0x57, packet @ ..] | [0x00, 0x21 | 0x57, packet @ ..] => ip(packet),
+            [0xff, 0x03, 0x00, 0x21 | 0x57, packet @ ..] | [0x00, 0x21 | 0x57, packet @ ..] => ip(packet, 0),
             _ => Err(Unusable::NotIp),
         },
         _ => Err(Unusable::Link),
     }
 }
 
-/// What follows the EtherType at `at`, with its header up to `header`.
-fn ethertype(bytes: &[u8], at: usize, header: usize) -> Result<Segment<'_>, Unusable> {
+/// What follows the EtherType at `at`, with its header up to `header`; inside of `depth` other packets.
+fn ethertype(bytes: &[u8], at: usize, header: usize, depth: u8) -> Result<Segment<'_>, Unusable> {
     let mut kind = be16(bytes, at)?;
     let mut rest = bytes.get(header..).ok_or(Unusable::Cut)?;
     loop {
@@ -105,10 +107,10 @@ fn ethertype(bytes: &[u8], at: usize, header: usize) -> Result<Segment<'_>, Unus
         rest = &rest[tag..];
     }
     match kind {
-        IPV4 | IPV6 => ip(rest),
+        IPV4 | IPV6 => ip(rest, depth),
         // RFC 2516, section 4; RFC 1661.
-        PPPOE_SESSION if matches!(be16(rest, 6)?, 0x0021 | 0x0057) => ip(&rest[8..]),
-        MPLS => ip(below_labels(rest)?),
+        PPPOE_SESSION if matches!(be16(rest, 6)?, 0x0021 | 0x0057) => ip(&rest[8..], depth),
+        MPLS => ip(below_labels(rest)?, depth),
         _ => Err(Unusable::NotIp),
     }
 }
@@ -124,16 +126,16 @@ fn below_labels(mut bytes: &[u8]) -> Result<&[u8], Unusable> {
     }
 }
 
-fn ip(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
+fn ip(packet: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     match packet.first().ok_or(Unusable::Cut)? >> 4 {
-        4 => ipv4(packet),
-        6 => ipv6(packet),
+        4 => ipv4(packet, depth),
+        6 => ipv6(packet, depth),
         _ => Err(Unusable::NotIp),
     }
 }
 
 /// RFC 791.
-fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
+fn ipv4(packet: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     let fixed: &[u8; 20] = packet.first_chunk().ok_or(Unusable::Cut)?;
     let header = usize::from(fixed[0] & 0x0f) * 4;
     // Segments that the network card will cut have no length yet.
@@ -148,18 +150,15 @@ fn ipv4(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
         return Err(Unusable::Fragment);
     }
     let payload = packet.get(header..packet.len().min(total)).ok_or(Unusable::Cut)?;
-    match fixed[9] {
-        TCP => {}
-        // IPv6 in IPv4 (RFC 4213, section 3.5).
-        41 if payload.first().is_some_and(|byte| byte >> 4 == 6) => return ipv6(payload),
-        _ => return Err(Unusable::NotTcp),
+    if fixed[9] != TCP {
+        return tunnel::inside(fixed[9], payload, depth);
     }
     let address = |at| Ok(0xffff_0000_0000 | u128::from(be32(fixed, at)?));
     tcp(address(12)?, address(16)?, payload, total - header)
 }
 
 /// RFC 8200, with the extension headers of its section 4.
-fn ipv6(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
+fn ipv6(packet: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     let fixed: &[u8; 40] = packet.first_chunk().ok_or(Unusable::Cut)?;
     let mut left = match usize::from(be16(fixed, 4)?) {
         0 => packet.len() - 40,
@@ -180,7 +179,7 @@ fn ipv6(packet: &[u8]) -> Result<Segment<'_>, Unusable> {
                 }
                 8
             }
-            _ => return Err(Unusable::NotTcp),
+            other => return tunnel::inside(other, rest, depth),
         };
         left = left.checked_sub(length).ok_or(Unusable::Malformed)?;
         next = *rest.first().ok_or(Unusable::Cut)?;

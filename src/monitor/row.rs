@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 
 /// `pre_shared_key` (RFC 8446, section 4.2.11).
 const PRE_SHARED_KEY: u16 = 41;
+const SSL_2: u16 = 2;
 
 /// The row of what was shown; `row` has what the packets told.
 pub(super) fn recorded(shown: Shown, mut row: Connection) -> Recorded {
@@ -72,8 +73,13 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
     let tls13 = is_tls13(chosen.version);
     let group = server.key_exchange.group;
     row.tls_version = Some(names::any_version(chosen.version));
-    row.tls_cipher = Some(names::cipher(chosen.suite));
-    row.tls_cipher_class = Some(suites::class(chosen.suite, group).name());
+    if chosen.version == SSL_2 {
+        row.tls_cipher = client.v2_kind.map(names::v2_cipher);
+        row.tls_cipher_class = client.v2_kind.map(|kind| suites::v2_class(kind).name());
+    } else {
+        row.tls_cipher = Some(names::cipher(chosen.suite));
+        row.tls_cipher_class = Some(suites::class(chosen.suite, group).name());
+    }
     row.tls_group = group.map(names::group);
     row.tls_dh_bits = server.key_exchange.dh_bits;
     row.tls_signature = server.key_exchange.signature.map(names::signature);

@@ -18,6 +18,9 @@ use std::net::{IpAddr, Ipv6Addr};
 const SILENCE: i64 = 300_000_000;
 /// How long a closed connection is kept in mind, for what still arrives of it, in microseconds.
 const LINGER: i64 = 5_000_000;
+/// How long after the close the connection's own SYN is a straggler, in microseconds: later it opens another connection, as
+/// scanners do that derive the SYN from the target.
+const STRAGGLER: i64 = 1_000_000;
 /// How long what comes of a released connection was under way already, in microseconds.
 const UNDER_WAY: i64 = 1_000_000;
 /// No neighbour in a list.
@@ -65,6 +68,8 @@ struct Entry {
     /// A FIN came from the client, from the server.
     fins: [bool; 2],
     seen: UtcMicros,
+    /// When it was closed, if it is.
+    closed: UtcMicros,
     /// When it was last said that nothing more of it is wanted, or agreed to that.
     released: Option<UtcMicros>,
     list: usize,
@@ -221,15 +226,17 @@ impl Monitor {
         self.take(at, segment, time).then_some(Flow(key.0, key.1))
     }
 
-    /// A SYN of another connection between the same ports. The same SYN is a repetition, unless time has gone back: then
-    /// another capture has begun that has the connection too.
+    /// A SYN of another connection between the same ports. The same SYN is a repetition, unless it comes long after the
+    /// close, or time has gone back: then another capture has begun that has the connection too.
     fn begins_anew(&self, at: u32, segment: &Segment<'_>, time: UtcMicros) -> bool {
         let Some(entry) = self.entry(at) else { return false };
         let syn = segment.has(flags::SYN) && !segment.has(flags::ACK);
         // Without a SYN seen, one that comes late can be its own: then it has seen nothing yet.
         syn && match entry.syn {
             Some(seq) => {
-                seq != segment.seq || segment.source != entry.client || (entry.list == CLOSING && time < entry.seen)
+                let since = time.0.saturating_sub(entry.closed.0);
+                let late = time < entry.seen || since > STRAGGLER;
+                seq != segment.seq || segment.source != entry.client || (entry.list == CLOSING && late)
             }
             None => entry.list == CLOSING || matches!(&entry.state, State::Read),
         }
@@ -278,6 +285,7 @@ impl Monitor {
             state: State::Reading(Box::new(reading)),
             fins: [false; 2],
             seen: self.now,
+            closed: self.now,
             released: None,
             list: OPEN,
             before: NONE,
@@ -359,6 +367,9 @@ impl Monitor {
                     reading.end = "handshake_over";
                 }
             }
+        }
+        if list == CLOSING && entry.list == OPEN {
+            entry.closed = now;
         }
         self.link(at, list);
         if over {

@@ -191,9 +191,10 @@ proptest! {
             let last = packets.len() - 1;
             packets[(at + 1).min(last)..].rotate_right(1);
         }
-        // Nothing overtakes the first three, or a connection would begin with what is between them.
+        // Nothing overtakes TCP's handshake, or a connection would begin with what is between its packets.
+        let first = packets.iter().position(|packet| packet[16..18] != [0, 40]).unwrap();
         for (at, by) in swaps {
-            let (one, other) = (3 + at % (packets.len() - 3), 3 + (at + by) % (packets.len() - 3));
+            let (one, other) = (first + at % (packets.len() - first), first + (at + by) % (packets.len() - first));
             if one.abs_diff(other) <= 5 {
                 packets.swap(one, other);
             }
@@ -287,6 +288,28 @@ fn ports_that_are_used_again_are_two_connections() {
     );
     assert!(!format!("{recorded:?}").contains("secret") && !format!("{recorded:?}").contains("joe"));
     assert_eq!(monitor.account().after_handshake, 4);
+}
+
+#[test]
+fn the_same_syn_opens_another_connection_once_stragglers_are_over() {
+    let packets = upgraded().packets;
+    for (after, connections) in [(500_000, 1), (3_000_000, 2), (10_000_000, 2)] {
+        let mut monitor = Monitor::new(config());
+        let handle = |monitor: &mut Monitor, from: i64| {
+            for (at, bytes) in (0..).zip(&packets) {
+                monitor.handle(&Captured { time: UtcMicros(from + at * 1_000), link: 1, bytes });
+            }
+        };
+        handle(&mut monitor, 0);
+        handle(&mut monitor, after + i64::try_from(packets.len()).unwrap() * 1_000);
+        monitor.finish();
+        let account = monitor.account();
+        assert_eq!(
+            (account.connections, account.recorded, account.wrong()),
+            (connections, connections, vec![]),
+            "{after}"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! [`writer::Writer`] takes facts and owns everything below: [`parquet`] writes the parts of one table,
 //! [`dataset`] the folder, [`views`] its SQL, [`manifest`] `run.json`, [`checkpoint`] what is left to do;
-//! [`counted`] and [`stored`] read what is there. [`lines`] is for those who want no dataset. Whatever has its final name is complete
+//! [`counted`] and [`stored`] read what is there. [`lines`] is for those who want no dataset, [`pcap`] for those who want frames. Whatever has its final name is complete
 //! and on disk. The columns come from [`crate::record::schema`] alone. No threads and no clock here: time is
 //! an argument.
 
@@ -14,6 +14,7 @@ mod durable;
 pub mod lines;
 pub mod manifest;
 pub mod parquet;
+pub mod pcap;
 pub mod stored;
 pub mod views;
 pub mod writer;
@@ -133,6 +134,7 @@ fn next_step(cause: &io::Error) -> &'static str {
             "free space there, or name a folder on another disk"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "name a folder that you may write to",
+        io::ErrorKind::AlreadyExists => "name another file, or remove this one",
         io::ErrorKind::NotFound => "create the folder above it, or name another folder",
         _ => "look at the disk and the path, or name another folder",
     }

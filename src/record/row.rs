@@ -389,9 +389,11 @@ table! {
         client_alpn: Vec<String>,
         /// JA3 fingerprint of the ClientHello: lower-case hex.
         client_ja3: Option<String>,
-        /// Version that the server chose: `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`; drafts as `TLSv1.3-draft28`.
+        /// Version that the server chose: `SSLv2`, `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`; drafts as
+        /// `TLSv1.3-draft28`.
         tls_version: Option<String>,
-        /// Cipher suite that the server chose, IANA name, or its number as `0x` and four digits.
+        /// Cipher suite that the server chose, IANA name, or its number as `0x` and four digits. In SSL 2.0 the client chooses
+        /// (`SSL_CK_RC4_128_WITH_MD5`).
         tls_cipher: Option<String>,
         /// Class of that suite as in the study's Fig. 3: `ECDHE` and `DHE` (forward secret; TLS 1.3 by its group), `AES` without
         /// forward secrecy, `RC4`, `other`.

@@ -56,6 +56,8 @@ pub struct World {
     trace: Trace,
     checker: Checker,
     facts: Vec<Fact>,
+    /// Frames that passed our adapter since they were last taken, if they are wanted.
+    tapped: Option<Vec<(Instant, Vec<u8>)>>,
     targets: u64,
     /// What several probes a target add to the sweep.
     sweeping: Duration,
@@ -102,6 +104,7 @@ impl World {
             checker,
             sweeping,
             facts: Vec::new(),
+            tapped: None,
             targets,
             swept: None,
             over: false,
@@ -188,6 +191,16 @@ impl World {
         &self.swarm
     }
 
+    /// From now on, frames that pass our adapter are kept for [`World::take_tapped`].
+    pub fn tap(&mut self) {
+        self.tapped = Some(Vec::new());
+    }
+
+    /// The frames since the last call, sent and arrived, in their order; none without [`World::tap`].
+    pub fn take_tapped(&mut self) -> Vec<(Instant, Vec<u8>)> {
+        self.tapped.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The facts since the last call.
     pub fn take_facts(&mut self) -> Vec<Fact> {
         std::mem::take(&mut self.facts)
@@ -218,6 +231,9 @@ impl World {
             Err(error) => return self.checker.violation(self.now, format!("the adapter failed: {error}")),
         };
         for frame in self.nic.take_sent() {
+            if let Some(tapped) = &mut self.tapped {
+                tapped.push((self.now, frame.clone()));
+            }
             let deliveries = self.up.send(self.now, &frame);
             let intact = deliveries.iter().any(|delivery| !delivery.damaged);
             self.trace.frame(self.now, Way::Out, if intact { "sent" } else { "sent, harmed" }, &frame);
@@ -242,6 +258,9 @@ impl World {
     }
 
     fn frame_in(&mut self, frame: Vec<u8>) {
+        if let Some(tapped) = &mut self.tapped {
+            tapped.push((self.now, frame.clone()));
+        }
         let reason = self.nic.arrive(frame.clone());
         self.trace.frame(self.now, Way::In, reason.name(), &frame);
         self.checker.arrived(self.now, &frame, reason);

@@ -32,6 +32,21 @@ pub fn cipher(suite: u16) -> String {
     TlsCipherSuite::from_id(suite).map_or_else(|| format!("0x{suite:04x}"), |suite| suite.name.to_owned())
 }
 
+/// Cipher kind of SSL 2.0 (draft-hickman-netscape-ssl-00, section 4; 3DES as it came to be).
+pub fn v2_cipher(kind: u32) -> String {
+    let name = match kind {
+        0x01_0080 => "SSL_CK_RC4_128_WITH_MD5",
+        0x02_0080 => "SSL_CK_RC4_128_EXPORT40_WITH_MD5",
+        0x03_0080 => "SSL_CK_RC2_128_CBC_WITH_MD5",
+        0x04_0080 => "SSL_CK_RC2_128_CBC_EXPORT40_WITH_MD5",
+        0x05_0080 => "SSL_CK_IDEA_128_CBC_WITH_MD5",
+        0x06_0040 => "SSL_CK_DES_64_CBC_WITH_MD5",
+        0x07_00c0 => "SSL_CK_DES_192_EDE3_CBC_WITH_MD5",
+        other => return format!("0x{other:06x}"),
+    };
+    name.to_owned()
+}
+
 /// Supported group.
 pub fn group(group: u16) -> String {
     // Experiments that were widely deployed (draft-tls-westerbaan-xyber768d00, Google's CECPQ2).

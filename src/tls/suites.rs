@@ -49,6 +49,11 @@ pub fn class(suite: u16, group: Option<u16>) -> Class {
     }
 }
 
+/// The class of a cipher kind of SSL 2.0.
+pub const fn v2_class(kind: u32) -> Class {
+    if kind == 0x01_0080 { Class::Rc4 } else { Class::Other }
+}
+
 /// Made weak by law (RFC 2246, appendix D.1): the names of these suites say so.
 pub(super) fn is_export(suite: &TlsCipherSuite) -> bool {
     suite.name.contains("EXPORT")

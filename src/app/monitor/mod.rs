@@ -2,6 +2,7 @@
 
 pub mod link;
 mod pcap;
+mod pipe;
 
 use crate::app::clock::Clock;
 use crate::app::privileges::{self, Privileges};

@@ -1,5 +1,6 @@
 //! Captures in files: one thread reads them, one after the other.
 
+use super::pipe::Pipe;
 use super::{Feed, Finished, Opened, Progress};
 use crate::monitor::account::Account;
 use crate::monitor::capture::{self, End};
@@ -73,13 +74,13 @@ impl Captures {
 /// Opens a capture; adds its size to `size`.
 fn open(path: &PathBuf, progress: &Arc<Progress>, size: &mut u64) -> Result<Source> {
     let mut inner: Box<dyn Read + Send> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin())
+        Box::new(Pipe::stdin(Arc::clone(progress)).context("--pcap -")?)
     } else {
         let file = File::open(path).with_context(|| format!("--pcap {}", path.display()))?;
         let found = file.metadata().with_context(|| format!("--pcap {}", path.display()))?;
         ensure!(!found.is_dir(), "--pcap {} is a folder. Next step: name the files in it", path.display());
         *size += found.len();
-        Box::new(file)
+        if found.is_file() { Box::new(file) } else { Box::new(Pipe::new(file, Arc::clone(progress))) }
     };
     inner = Box::new(Counting { inner, progress: Arc::clone(progress) });
     let mut magic = Vec::new();
@@ -167,6 +168,8 @@ fn read_all(sources: Vec<Source>, config: Config, progress: &Progress, rows: &Sy
                 if gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         };
+        // The bytes of a pipe end where the stop came.
+        let end = if progress.stop.load(Ordering::Relaxed) { Ok(End::Stopped) } else { end };
         let failed = end.is_err();
         let end = match end {
             Ok(End::Whole) => "whole".to_owned(),

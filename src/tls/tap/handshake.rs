@@ -31,6 +31,8 @@ pub(in crate::tls) struct Messages {
     left: usize,
     body: Vec<u8>,
     too_long: bool,
+    /// Bytes of the message under way are missing.
+    holed: bool,
 }
 
 impl Messages {
@@ -42,6 +44,19 @@ impl Messages {
     /// A message has begun and is not complete.
     pub(in crate::tls) const fn is_partial(&self) -> bool {
         self.have > 0
+    }
+
+    /// Passes over `count` bytes that are missing, if they lie within one message; it is not given then.
+    pub(super) fn skip(&mut self, count: usize) -> bool {
+        let within = self.have == HEADER && count <= self.left;
+        if within {
+            self.left -= count;
+            (self.holed, self.body) = (true, Vec::new());
+        }
+        if within && self.left == 0 {
+            (self.have, self.holed) = (0, false);
+        }
+        within
     }
 
     /// Takes the first complete message off the front of `bytes` and gives it to `each`, with its type; false when
@@ -62,7 +77,7 @@ impl Messages {
         let count = bytes.len().min(self.left);
         let (now, rest) = bytes.split_at(count);
         let whole = count == self.left && self.body.is_empty();
-        if !self.too_long && !whole {
+        if !self.too_long && !self.holed && !whole {
             self.body.extend_from_slice(now);
         }
         *bytes = rest;
@@ -71,6 +86,9 @@ impl Messages {
             return false;
         }
         self.have = 0;
+        if std::mem::take(&mut self.holed) {
+            return true;
+        }
         let body = std::mem::take(&mut self.body);
         let complete = if whole { now } else { &body };
         each(self.header[0], (!self.too_long).then_some(complete));

@@ -12,6 +12,7 @@ mod messages;
 pub(super) mod reader;
 pub(super) mod record;
 mod secret;
+mod v2;
 
 use handshake::{Messages, kind};
 pub(super) use hello::extension;
@@ -24,7 +25,8 @@ use secret::Opener;
 use tls_parser::TlsCipherSuite;
 
 const TLS_1_3: u16 = 0x0304;
-/// Shortest encrypted record that can be a Finished (RFC 8446, section 4.4.4, with a hash and a tag): an alert is shorter.
+/// Shortest encrypted record that can be a Finished (RFC 8446, section 4.4.4, with a hash and a tag). Shorter are an alert,
+/// EndOfEarlyData, and a Certificate message without certificates.
 const FINISHED_MIN: u16 = 4 + 32 + 1 + 8;
 
 /// Whether a version is TLS 1.3 or one of its drafts and experiments (0x7fxx, 0x7exx; 0xfbxx was Facebook's).
@@ -32,8 +34,6 @@ pub const fn is_tls13(version: u16) -> bool {
     version == TLS_1_3 || matches!(version >> 8, 0x7e | 0x7f | 0xfb)
 }
 const ALERTS_MAX: usize = 16;
-/// Longest hello in SSL 2.0's format that is read.
-const V2_HELLO_MAX: usize = 1_024;
 
 /// An alert (RFC 8446, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Flight {
     pub client_hello: Option<ClientHello>,
     /// The client's hello was in SSL 2.0's format.
     pub v2_hello: bool,
+    /// The cipher kind that the client took in SSL 2.0.
+    pub v2_kind: Option<u32>,
     /// The server's HelloRetryRequest.
     pub retry: Option<ServerHello>,
     /// The server's choice.
@@ -83,7 +85,8 @@ pub struct Flight {
     /// The rest of the flight was encrypted, and its secret not known. Of a client: it went on encrypted in TLS 1.3, with
     /// what can be its Finished.
     pub hidden: bool,
-    /// ChangeCipherSpec, or from TLS 1.3 on Finished: this direction did all that its handshake needs.
+    /// ChangeCipherSpec, or from TLS 1.3 on Finished: this direction did all that its handshake needs. In SSL 2.0: the client's
+    /// key, and what the server says to it.
     pub complete: bool,
     /// What could not be read.
     pub error: Option<Unreadable>,
@@ -124,7 +127,7 @@ pub struct Tap {
     messages: Messages,
     /// Half an alert.
     alert_level: Option<u8>,
-    /// An encrypted record until it is whole, or the start of a hello in SSL 2.0's format.
+    /// An encrypted record until it is whole, or the start of one in SSL 2.0's format.
     buffer: Vec<u8>,
     opener: Option<Opener>,
     secret: Vec<u8>,
@@ -133,6 +136,8 @@ pub struct Tap {
     negotiated: Option<u16>,
     /// The client sent a ChangeCipherSpec.
     changed: bool,
+    /// Records are in SSL 2.0's format, or a server's may be.
+    v2: bool,
     begun: bool,
     over: bool,
     flight: Flight,
@@ -159,12 +164,27 @@ impl Tap {
     /// The version that the server chose, for the reader of a client. Known before the bytes that answer it.
     pub const fn set_negotiated(&mut self, version: u16) {
         self.negotiated = Some(version);
+        self.v2 |= version == v2::VERSION;
     }
 
-    /// Bytes are missing here: what follows cannot be read.
-    pub fn gap(&mut self) {
-        if !self.over {
-            self.flight.error = Some(Unreadable::Gap);
+    /// The client's hello was in SSL 2.0's format, for the reader of a server that has not answered: it may do so in SSL 2.0.
+    pub const fn set_v2(&mut self) {
+        self.v2 |= !self.begun;
+    }
+
+    /// So many bytes are missing here. If they lie within one handshake message in one record, it is passed over, and what follows
+    /// is read on; else nobody knows where the next record begins.
+    pub fn gap(&mut self, lost: u64) {
+        if self.over {
+            return;
+        }
+        self.flight.error = Some(Unreadable::Gap);
+        let within = !self.v2
+            && self.records.skip(lost).is_some_and(|header| header.content == Content::Handshake)
+            && self.messages.skip(usize::try_from(lost).unwrap_or(usize::MAX));
+        if within {
+            self.flight.bytes += lost;
+        } else {
             self.end();
         }
     }
@@ -191,13 +211,10 @@ impl Tap {
         {
             self.begun = true;
             self.flight.v2_hello = self.from_client && first & 0x80 != 0;
+            self.v2 = (self.v2 || self.from_client) && first & 0x80 != 0;
         }
         while !self.over && !bytes.is_empty() && self.hellos() == hellos {
-            let result = if self.flight.v2_hello && self.flight.client_hello.is_none() {
-                self.v2_hello(&mut bytes)
-            } else {
-                self.record(&mut bytes)
-            };
+            let result = if self.v2 { self.v2_record(&mut bytes) } else { self.record(&mut bytes) };
             if let Err(error) = result {
                 self.flight.error = Some(error);
                 self.end();
@@ -239,19 +256,40 @@ impl Tap {
         self.secret = Vec::new();
     }
 
-    fn v2_hello(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
+    /// Takes a byte of a record in SSL 2.0's format, and the record if it is its last.
+    fn v2_record(&mut self, bytes: &mut &[u8]) -> Result<(), Unreadable> {
         self.buffer.push(bytes[0]);
         *bytes = &bytes[1..];
         self.flight.bytes += 1;
-        let [high, low, body @ ..] = self.buffer.as_slice() else { return Ok(()) };
-        let length = usize::from(u16::from_be_bytes([high & 0x7f, *low]));
-        if length > V2_HELLO_MAX {
+        let answered = self.flight.server_hello.is_some();
+        if !self.from_client && answered {
+            // What is not an error is encrypted.
+            if let Some(error) = v2::begins_error(&self.buffer) {
+                self.flight.complete = !error;
+                self.end();
+            }
+            return Ok(());
+        }
+        if !self.from_client && v2::begins_hello(&self.buffer) == Some(false) {
             return Err(Unreadable::NotTls);
         }
-        if body.len() == length {
+        let first = self.from_client && self.flight.client_hello.is_none();
+        let max = if first { v2::CLIENT_HELLO_MAX } else { v2::RECORD_MAX };
+        let Some(body) = v2::body(&self.buffer, max).map_err(|()| Unreadable::NotTls)? else { return Ok(()) };
+        if first {
             self.flight.client_hello = Some(ClientHello::parse_v2(body).ok_or(Unreadable::NotTls)?);
-            self.buffer = Vec::new();
+            // Until the server answers, the version is open; its choice comes before the client's next words.
+            self.v2 = self.negotiated == Some(v2::VERSION);
+        } else if self.from_client {
+            self.flight.v2_kind = v2::master_key(body);
+            self.flight.complete = self.flight.v2_kind.is_some();
+            self.end();
+        } else if let Some((hello, certificates)) = v2::server_hello(body) {
+            (self.flight.server_hello, self.flight.certificates) = (Some(hello), Some(certificates));
+        } else {
+            self.end();
         }
+        self.buffer = Vec::new();
         Ok(())
     }
 
@@ -296,14 +334,16 @@ impl Tap {
     }
 
     /// Whether a portion of a client's record is encrypted. Before TLS 1.3 what follows ChangeCipherSpec is; in TLS 1.3,
-    /// where that means nothing, application data, among which early data comes before the server's choice.
+    /// where that means nothing, application data: early data before the server's choice, and after it what may come before
+    /// Finished.
     fn encrypted_by_client(&mut self, portion: &Portion<'_>) -> bool {
         let tls13 = self.negotiated.map(is_tls13);
         match portion.header.content {
-            Content::ApplicationData if tls13.is_none() && !self.changed => true,
             Content::ApplicationData => {
-                self.flight.hidden = tls13 == Some(true) && portion.header.length >= FINISHED_MIN;
-                self.end();
+                self.flight.hidden = tls13 == Some(true) && portion.first && portion.header.length >= FINISHED_MIN;
+                if self.flight.hidden || tls13 == Some(false) {
+                    self.end();
+                }
                 true
             }
             Content::Handshake | Content::Alert if self.changed && tls13 != Some(true) => {
@@ -404,7 +444,11 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
         }
         kind::CERTIFICATE if is_tls13(version) => flight.certificates = Some(Certificates::parse_13(body)?),
         kind::CERTIFICATE => flight.certificates = Some(Certificates::parse(body)?),
-        kind::CERTIFICATE_STATUS => flight.certificates.as_mut()?.ocsp = messages::status(Reader::new(body)),
+        kind::CERTIFICATE_STATUS => {
+            if let Some(certificates) = flight.certificates.as_mut() {
+                certificates.ocsp = messages::status(Reader::new(body));
+            }
+        }
         kind::SERVER_KEY_EXCHANGE => {
             if let Some(suite) = flight.server_hello.as_ref().and_then(|hello| TlsCipherSuite::from_id(hello.suite)) {
                 flight.key_exchange = KeyExchange::parse(suite, version, body)?;

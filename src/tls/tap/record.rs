@@ -70,6 +70,14 @@ impl Records {
         Ok(Some(Portion { header, bytes: portion, first, last: left == 0 }))
     }
 
+    /// Passes over `count` bytes that are missing, if they lie within one record: its header.
+    pub(super) fn skip(&mut self, count: u64) -> Option<Header> {
+        let (header, left) = self.current?;
+        let left = left.checked_sub(u16::try_from(count).ok()?)?;
+        self.current = (left > 0).then_some((header, left));
+        Some(header)
+    }
+
     fn header(&mut self, bytes: &mut &[u8]) -> Result<Option<Header>, NotTls> {
         let count = bytes.len().min(HEADER - self.have);
         let (now, rest) = bytes.split_at(count);

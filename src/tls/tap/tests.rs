@@ -166,3 +166,106 @@ fn a_hello_in_the_format_of_ssl_2() {
     assert_eq!(flight.alerts, [Alert { level: 2, description: 70 }]);
     assert!(flight.error.is_none());
 }
+
+/// What a client sends in TLS 1.3 after its hello, told what the server chose after so many records.
+fn client_of_tls_1_3(told_after: usize, records: &[(u8, usize)]) -> (bool, bool) {
+    let mut tap = Tap::client();
+    for (at, (kind, length)) in records.iter().enumerate() {
+        if at == told_after {
+            tap.set_negotiated(0x0304);
+        }
+        let bytes = [&[*kind, 3, 3][..], &u16::try_from(*length).unwrap().to_be_bytes(), &vec![1; *length]].concat();
+        bytes.chunks(7).for_each(|chunk| tap.feed(chunk));
+    }
+    let over = tap.over();
+    (tap.into_flight().hidden, over)
+}
+
+#[test]
+fn a_client_has_done_its_part_of_tls_1_3_with_what_can_be_its_finished() {
+    assert_eq!(client_of_tls_1_3(0, &[(20, 1), (23, 69)]), (true, true), "Finished");
+    assert_eq!(
+        client_of_tls_1_3(0, &[(20, 1), (23, 25), (23, 69)]),
+        (true, true),
+        "a Certificate without any before it"
+    );
+    assert_eq!(client_of_tls_1_3(0, &[(20, 1), (23, 19)]), (false, false), "an alert");
+    assert_eq!(client_of_tls_1_3(2, &[(20, 1), (23, 500), (23, 21), (23, 53)]), (true, true), "early data and its end");
+    assert_eq!(client_of_tls_1_3(3, &[(20, 1), (23, 500), (23, 500)]), (false, false), "early data only");
+}
+
+#[test]
+fn what_a_client_encrypts_before_tls_1_3_follows_its_change_cipher_spec() {
+    let read = |records: &[u8]| {
+        let mut tap = Tap::client();
+        tap.set_negotiated(0x0303);
+        tap.feed(records);
+        (tap.over(), tap.into_flight().complete)
+    };
+    assert_eq!(read(&[20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 2, 9, 9]), (true, true));
+    assert_eq!(read(&[20, 3, 3, 0, 1, 1, 21, 3, 3, 0, 2, 9, 9]), (true, false), "an alert in place of Finished");
+    assert_eq!(read(&[23, 3, 3, 0, 2, 9, 9]), (true, false));
+}
+
+/// A record in SSL 2.0's format.
+fn v2_record(body: &[u8]) -> Vec<u8> {
+    [&(0x8000 | u16::try_from(body.len()).unwrap()).to_be_bytes()[..], body].concat()
+}
+
+#[test]
+fn ssl_2_is_read_up_to_where_it_is_encrypted() {
+    // Kinds RC4 and triple DES, a certificate, a connection id.
+    let kinds = [1, 0, 0x80, 7, 0, 0xc0];
+    let hello = [&[4, 0, 1, 0, 2, 0, 5, 0, 6, 0, 16][..], &[0x30, 3, 2, 1, 0], &kinds, &[9; 16]].concat();
+    let server = |rest: &[u8]| [v2_record(&hello), rest.to_vec()].concat();
+    let told = || {
+        let mut tap = Tap::server();
+        tap.set_v2();
+        tap
+    };
+    let flight = same_at_any_split(told, &server(&[0, 24, 5, 0xaa, 0xbb]));
+    assert_eq!(flight.server_hello.map(|hello| hello.version), Some(2));
+    assert_eq!(flight.certificates.unwrap().chain, [vec![0x30, 3, 2, 1, 0]]);
+    assert!(flight.complete && flight.error.is_none());
+    let refused = same_at_any_split(told, &server(&v2_record(&[0, 0, 1])));
+    assert!(refused.server_hello.is_some() && !refused.complete);
+    assert_eq!(same_at_any_split(Tap::server, &server(&[])).error, Some(Unreadable::NotTls), "nobody asked for it");
+    assert_eq!(same_at_any_split(told, &[0x80, 20, 9, 9]).error, Some(Unreadable::NotTls));
+
+    let body = [&[1, 0, 2, 0, 6, 0, 0, 0, 16][..], &kinds, &[7; 16]].concat();
+    let mut tap = Tap::client();
+    tap.feed(&v2_record(&body));
+    tap.set_negotiated(2);
+    tap.feed(&v2_record(&[&[2, 7, 0, 0xc0, 0, 0, 0, 64, 0, 8][..], &[5; 72]].concat()));
+    assert!(tap.over());
+    let flight = tap.into_flight();
+    assert_eq!((flight.v2_hello, flight.v2_kind, flight.complete), (true, Some(0x07_00c0), true));
+    assert_eq!(flight.client_hello.map(|hello| (hello.version, hello.suites)), Some((2, vec![])));
+}
+
+#[test]
+fn a_hole_in_a_message_costs_that_message_only() {
+    let hello = [&[3, 3][..], &[9; 32], &[0], &[0xc0, 0x2f, 0]].concat();
+    let list = [&[0, 0, 103, 0, 0, 100][..], &[0x30; 100]].concat();
+    let before = message(2, &hello).len() + 5;
+    let messages = [message(2, &hello), message(11, &list), message(14, &[])].concat();
+    let bytes = [record(0x0303, &messages), vec![20, 3, 3, 0, 1, 1]].concat();
+    let certificate = before + 4..before + 4 + list.len();
+    let holed = |from: usize, until: usize| {
+        let mut tap = Tap::server();
+        tap.feed(&bytes[..from]);
+        tap.gap((until - from) as u64);
+        tap.feed(&bytes[until..]);
+        tap.into_flight()
+    };
+    for (from, until) in [(0, 1), (0, 100), (30, 31), (0, list.len()), (90, list.len())] {
+        let flight = holed(certificate.start + from, certificate.start + until);
+        assert!(flight.hello_done && flight.complete && flight.certificates.is_none(), "{from}-{until}");
+        assert_eq!((flight.error, flight.bytes), (Some(Unreadable::Gap), bytes.len() as u64));
+    }
+    // Over the message's end, over its begin, and all of the record: where the next one begins is a guess.
+    for (from, until) in [(certificate.end - 9, certificate.end + 1), (before - 1, before + 9), (0, before)] {
+        let flight = holed(from, until);
+        assert!(!flight.complete && flight.error == Some(Unreadable::Gap), "{from}-{until}");
+    }
+}
