@@ -93,7 +93,8 @@ impl Question {
     /// Whether the query names `column`.
     pub fn reads(&self, column: &str) -> bool {
         let code = self.sql.lines().filter(|line| !line.starts_with("--"));
-        code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')).any(|word| word == column)
+        code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
+            .any(|word| word == column)
     }
 
     fn take(&mut self, field: &str, lines: &[&str]) -> Result<(), String> {

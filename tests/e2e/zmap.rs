@@ -301,7 +301,8 @@ fn noise_is_told_from_hosts_that_are_there() {
     let mut expected = "port,seed,noise.probes,noise.responders,noise.responders_pct,noise.never_completed,\
                         noise.never_completed_pct\n"
         .to_owned();
-    for (port, answers) in [(1_337, "136,26.56"), (7_583, "128,25"), (46_721, "128,25"), (58_976, "128,25"), (65_322, "128,25")]
+    for (port, answers) in
+        [(1_337, "136,26.56"), (7_583, "128,25"), (46_721, "128,25"), (58_976, "128,25"), (65_322, "128,25")]
     {
         for seed in [5, 6] {
             expected += &format!("{port},{seed},512,{answers},128,25\n");
