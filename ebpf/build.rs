@@ -1,5 +1,6 @@
 //! Builds `starling.bpf.c`, `live.bpf.c` and `monitor.bpf.c` for the kernel (objects, and libbpf-rs skeletons of the first and
-//! the last), `verdict.h` for the host, and, for the feature `lab`, `responder.bpf.c` for the kernel (object).
+//! the last), `verdict.h` for the host, and, for the feature `lab`, `responder.bpf.c` and
+//! `bare.bpf.c` for the kernel (objects).
 
 use libbpf_cargo::SkeletonBuilder;
 use std::path::PathBuf;
@@ -39,7 +40,9 @@ fn build() -> Result<(), String> {
     program("live").build().map_err(|error| format!("{error:#}"))?;
     program("monitor").build_and_generate(out.join("monitor.skel.rs")).map_err(|error| format!("{error:#}"))?;
     if std::env::var_os("CARGO_FEATURE_LAB").is_some() {
-        program("responder").build().map_err(|error| format!("{error:#}"))?;
+        for name in ["responder", "bare"] {
+            program(name).build().map_err(|error| format!("{error:#}"))?;
+        }
     }
 
     cc::Build::new()

@@ -111,7 +111,7 @@ class Masscan:
 
 
 class Txonly:
-    """One frame for ever by AF_XDP copy mode, without any work a packet."""
+    """One frame for ever by AF_XDP copy mode, without any work a probe."""
 
     kernel_peer = False
     name = "txonly copy"
@@ -121,6 +121,23 @@ class Txonly:
 
     def command(self, space, ports, folder):
         return [self.lab, "txonly", "-n", str(self.frames)]
+
+    def found(self, folder):
+        return None
+
+
+class Liveonly:
+    """SYNs by live frames, without any work a probe."""
+
+    kernel_peer = False
+    name = "liveonly"
+
+    def __init__(self, lab, lanes, frames):
+        self.lab, self.lanes, self.frames = lab, lanes, frames
+
+    def command(self, space, ports, folder):
+        return [self.lab, "liveonly", "--lanes", str(self.lanes), "--space", space, "--port", str(ports[0]),
+                "-n", str(self.frames)]
 
     def found(self, folder):
         return None

@@ -256,6 +256,23 @@ fn a_target_probed_again_is_noticed() {
 }
 
 #[test]
+fn the_bare_loop_of_live_frames_sends_to_each_address_of_each_lane() {
+    let options = ["--space", "10.0.0.0/20", "--ports", "443", "--queues", "2", "--rates", "* syn_ack=1"];
+    let bare = words("liveonly --lanes 2 --space 10.0.0.0/20 --port 443 -n 4096");
+    let report = run(&options, &[&[LAB], &bare[..]].concat());
+    let refused: u64 = report["near"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| name.ends_with("xdp_xmit_errors"))
+        .filter_map(|(_, count)| count.as_u64())
+        .sum();
+    assert_eq!(count(&report, "syn") + refused, 4_096, "{report:#}");
+    assert_eq!(report["expected"]["each_target_once"], refused == 0);
+    assert_eq!(count(&report, "syn_ack"), count(&report, "syn"));
+}
+
+#[test]
 fn what_lies_elsewhere_is_not_answered() {
     let options = ["--space", "10.1.0.0/16", "--rates", "* syn_ack=1"];
     let report = run(&options, &[LAB, "txonly", "-n", "512"]);

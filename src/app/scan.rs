@@ -50,6 +50,8 @@ const _: () = assert!(contract::ACK_WINDOW == cookie::ACK_WINDOW);
 
 /// Rows on their way to the writer before the lanes have to wait.
 const QUEUE: usize = 65_536;
+/// How long the writer lets them gather: each that finds it waiting costs a lane several microseconds, to wake it.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often the main thread looks at signals and lanes.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -551,8 +553,11 @@ fn write_all(writer: &mut Sink, facts: &Receiver<Fact>, clock: Clock) -> Result<
     loop {
         match facts.recv_timeout(Duration::from_secs(1)) {
             Ok(fact) => {
-                latencies.record(&fact);
-                writer.write(fact, clock.utc())?;
+                for fact in std::iter::once(fact).chain(facts.try_iter()) {
+                    latencies.record(&fact);
+                    writer.write(fact, clock.utc())?;
+                }
+                std::thread::sleep(GATHER);
             }
             Err(RecvTimeoutError::Timeout) => writer.tick(clock.utc())?,
             Err(RecvTimeoutError::Disconnected) => return Ok(latencies),

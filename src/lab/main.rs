@@ -4,6 +4,7 @@
 //! rates of its port, so what is due is known exactly without having seen a packet. No packet leaves the two
 //! network namespaces, which end with the program.
 
+mod liveonly;
 mod model;
 mod network;
 mod rates;
@@ -38,6 +39,9 @@ enum Command {
     Truth(Truth),
     /// Send one frame for ever by AF_XDP copy mode, in the current namespace: what a scanner can reach at best.
     Txonly(Txonly),
+    /// Send SYNs to the addresses of a prefix in turn by live frames, in the current namespace, without any work a probe:
+    /// what a scanner can reach at best. Their checksums are wrong.
+    Liveonly(Liveonly),
 }
 
 /// What the world is.
@@ -147,6 +151,29 @@ struct Txonly {
     frames: u64,
 }
 
+#[derive(Debug, clap::Args)]
+struct Liveonly {
+    /// Interface.
+    #[arg(short, long, value_name = "NAME", default_value = network::NEAR)]
+    interface: String,
+
+    /// Sending threads, each on a processor of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    lanes: u32,
+
+    /// Addresses to send to: one prefix, whose length leaves a power of two to each lane.
+    #[arg(long, value_name = "CIDR", default_value = "10.0.0.0/8")]
+    space: String,
+
+    /// Port to send to.
+    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    port: u16,
+
+    /// Frames to send, in all.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1 << 28)]
+    frames: u64,
+}
+
 impl Space {
     fn world(&self) -> Result<World> {
         let text = match &self.rates_file {
@@ -170,6 +197,7 @@ fn main() -> ExitCode {
         Command::Truth(args) => {
             args.space.world().and_then(|world| truth::write(&world, args.silent, &args.output)).map(|()| 0)
         }
+        Command::Liveonly(args) => liveonly::send(&args).map(|()| 0),
         Command::Txonly(args) => txonly::send(&args.interface, args.queue, args.frames).map(|()| 0),
     };
     result.map(ExitCode::from).unwrap_or_else(|error| {

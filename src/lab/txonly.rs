@@ -20,7 +20,7 @@ const BATCH: u32 = 256;
 const XDP_MAX_TX_SKB_BUDGET: libc::c_int = 9;
 
 /// A SYN with an MSS option from 198.18.0.1:61000 to 10.0.0.1:80, checksums right.
-const FRAME: [u8; 58] = [
+pub(crate) const FRAME: [u8; 58] = [
     2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 44, 0, 0, 0x40, 0, 64, 6, 0x6a, 0xb8, 198, 18, 0, 1, 10, 0,
     0, 1, 0xee, 0x48, 0, 80, 1, 2, 3, 4, 0, 0, 0, 0, 0x60, 2, 0xff, 0xff, 0xd5, 0x73, 0, 0, 2, 4, 5, 0xb4,
 ];

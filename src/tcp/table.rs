@@ -71,6 +71,10 @@ impl<T> Table<T> {
 
     /// The entry of `tuple`.
     pub fn find(&self, tuple: &Tuple) -> Option<Id> {
+        // Where nobody is, as in a sweep without conversations, a look at a cold index costs more than all else.
+        if self.is_empty() {
+            return None;
+        }
         let packed = packed(tuple);
         let at = self.index.find(self.hash(packed), |slot| self.is(slot, packed))?;
         let slot = self.index.slot(at);
