@@ -353,6 +353,56 @@ fn a_link_that_comes_back_goes_on_where_it_was() {
     }
 }
 
+/// A cable that is pulled and put back, the interface being switched on all the while: what the wire held is lost, and
+/// not what comes after.
+#[test]
+fn a_carrier_that_is_lost_is_waited_for() {
+    const COUNT: u32 = 100_000;
+    const FLAPS: u32 = 3;
+    /// What a veth holds for its other end, and throws away with it.
+    const WIRE: u32 = 300;
+    for live in [true, false] {
+        let world = World::new(1);
+        world.take_redirected();
+        let far = world.far(|| packets(FAR));
+        let cable = |state: &str| world.far(|| run("ip", &["link", "set", FAR, state]));
+        world.near(|| {
+            let (mut io, _program) = lane(live, 256);
+            let mut probes = Numbered::new(COUNT);
+            let mut arrivals = Arrivals::new(COUNT, OptionSet::Smallest);
+            for flap in 1..=FLAPS {
+                while probes.next < COUNT / (FLAPS + 1) * flap {
+                    round(&mut io, &mut probes);
+                    arrivals.drain(&far);
+                }
+                cable("down");
+                let error = fail(&mut io, &mut probes);
+                assert!(error.to_string().contains("no carrier"), "live {live}: {error}");
+                // Tried again and again, as a lane does.
+                for _ in 0..100 {
+                    let error = io.kick().unwrap_err();
+                    assert_eq!(error.kind(), std::io::ErrorKind::NetworkDown, "live {live}: {error}");
+                }
+                cable("up");
+                let give_up = Instant::now() + PATIENCE;
+                while let Err(error) = io.kick() {
+                    assert!(Instant::now() < give_up, "live {live}: {error}: {:?}", io.counters());
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            while probes.next < COUNT {
+                round(&mut io, &mut probes);
+                arrivals.drain(&far);
+            }
+            let counters = settle(&mut io);
+            arrivals.drain(&far);
+            let (once, more) = arrivals.once_and_more();
+            assert_eq!(more, 0);
+            assert!(once >= (COUNT - FLAPS * WIRE) as usize, "live {live}: {once} of {COUNT}: {counters:?}");
+        });
+    }
+}
+
 fn settle_after_failure(io: &Queues) -> NicCounters {
     let give_up = Instant::now() + PATIENCE;
     while io.in_flight() > 0 {

@@ -158,6 +158,10 @@ impl Packets {
             };
             if count < 0 {
                 let error = io::Error::last_os_error();
+                // Of an interface that was switched off the socket says so once.
+                if error.kind() == io::ErrorKind::NetworkDown {
+                    continue;
+                }
                 assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
                 return None;
             }

@@ -9,6 +9,7 @@
 use super::ring::{Counts, Mapping, Ring, SIZE};
 use super::throttle::{Fate, Throttle};
 use super::{Error, link, program, sys};
+use crate::nic::ethtool::Carrier;
 use crate::nic::object::LIVE_OBJECT;
 use crate::nic::{NicCounters, ProbeFacts, Probes};
 use aya::maps::{DevMap, Map, MapData};
@@ -71,6 +72,7 @@ const STUCK: Duration = Duration::from_secs(1);
 const UP: u8 = 0;
 const IS_DOWN: u8 = 1;
 const IS_STUCK: u8 = 2;
+const IS_WITHOUT_CARRIER: u8 = 3;
 
 /// IEEE 802 local experimental EtherType 1: of no meaning to anybody.
 const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
@@ -140,7 +142,9 @@ impl Live {
             return Err(refused(format!("a probe of {length} bytes does not fit")));
         }
         let index = link(interface)?.header.index;
-        let sender = Sender::load(index, template).map_err(|error| error.named(interface))?;
+        let carrier = Carrier::of(interface)
+            .map_err(|source| Error::System { what: "opening a socket to ask for the carrier", source })?;
+        let sender = Sender::load(index, carrier, template).map_err(|error| error.named(interface))?;
         let mapping = Arc::clone(&sender.mapping);
         sender.try_frame(template.frame).map_err(refused)?;
         Ok(Self {
@@ -206,6 +210,7 @@ impl Live {
         match self.shared.link.load(Ordering::Acquire) {
             UP => {}
             IS_DOWN => return Err(sys::down()),
+            IS_WITHOUT_CARRIER => return Err(sys::no_carrier()),
             _ => {
                 let text = "link down: its driver takes no frames; see `ip -s link` and `dmesg`";
                 return Err(io::Error::new(io::ErrorKind::NetworkDown, text));
@@ -265,6 +270,7 @@ impl Drop for Live {
 /// The loaded programs, and what has to stay open for them.
 struct Sender {
     ebpf: Ebpf,
+    carrier: Carrier,
     mapping: Arc<Mapping>,
     template: Vec<u8>,
     kept: Option<Kept>,
@@ -309,7 +315,7 @@ fn because(what: &str, error: &dyn std::error::Error) -> Failure {
 impl Sender {
     /// The caller has seen that the template fits.
     #[expect(clippy::cast_possible_truncation, reason = "at most FRAME_MAX")]
-    fn load(index: u32, template: Constant<'_>) -> Result<Self, Failure> {
+    fn load(index: u32, carrier: Carrier, template: Constant<'_>) -> Result<Self, Failure> {
         let length = template.frame.len();
         let mut constant =
             Template { frame: [0; FRAME_MAX], length: length as u32, clock: template.clock.unwrap_or(0) as u32 };
@@ -338,7 +344,14 @@ impl Sender {
             counting.push(tracing.take_link(id).map_err(|error| because("the tracepoint's link", &error))?.into());
         }
         let kept = keep(xdp(&mut ebpf, SEND)?);
-        Ok(Self { ebpf, mapping: Arc::new(mapping), template: template.frame.to_vec(), kept, _counting: counting })
+        Ok(Self {
+            ebpf,
+            carrier,
+            mapping: Arc::new(mapping),
+            template: template.frame.to_vec(),
+            kept,
+            _counting: counting,
+        })
     }
 
     /// Has the driver send one frame, by the way that probes will take.
@@ -390,6 +403,8 @@ impl Sender {
         let mut called = Instant::now();
         let mut before = self.mapping.counts();
         let mut took = called;
+        // A driver took less than it was given: none of the rest is given before its carrier is seen.
+        let mut doubted = false;
         while !shared.end.load(Ordering::SeqCst) {
             let mut ready = self.mapping.ready();
             if ready == 0 {
@@ -399,6 +414,12 @@ impl Sender {
                     std::thread::park_timeout(NAP);
                 }
                 shared.asleep.store(false, Ordering::SeqCst);
+                took = Instant::now();
+                continue;
+            }
+            if doubted && self.carrier.is_lost() {
+                shared.link.store(IS_WITHOUT_CARRIER, Ordering::Release);
+                std::thread::park_timeout(DOWN_NAP);
                 took = Instant::now();
                 continue;
             }
@@ -434,6 +455,7 @@ impl Sender {
                 UP
             };
             shared.link.store(link, Ordering::Release);
+            doubted = is_down || counts.refused > before.refused;
             before = counts;
             if is_down {
                 std::thread::park_timeout(DOWN_NAP);

@@ -8,6 +8,7 @@
 
 use super::options::{Bind, SocketOptions, usize_of};
 use super::{Error, link, sys};
+use crate::nic::ethtool::Carrier;
 use crate::nic::{FrameIo, NicCounters, netlink};
 use std::ffi::CString;
 use std::io;
@@ -58,6 +59,9 @@ pub struct Socket {
     rx_ring: usize,
     mode: BoundMode,
     busy_poll: bool,
+    carrier: Carrier,
+    /// The link lost a frame: it is not sent by before its carrier is seen.
+    doubted: bool,
     counters: NicCounters,
 }
 
@@ -99,6 +103,9 @@ impl Socket {
             rx_ring: usize_of(options.rx_ring),
             mode: if zero_copy { BoundMode::ZeroCopy } else { BoundMode::Copy },
             busy_poll: options.busy_poll.is_some(),
+            carrier: Carrier::of(interface)
+                .map_err(|source| Error::System { what: "opening a socket to ask for the carrier", source })?,
+            doubted: false,
             counters: NicCounters::default(),
         })
     }
@@ -169,10 +176,22 @@ impl Socket {
     fn wake_transmit(&mut self) -> io::Result<()> {
         let mut unsent = self.unsent();
         while unsent > 0 && self.tx.needs_wakeup() {
+            if self.doubted {
+                if self.carrier.is_lost() {
+                    return Err(sys::no_carrier());
+                }
+                self.doubted = false;
+            }
             match sys::wake_transmit(self.as_raw_fd()) {
                 Ok(()) => {}
-                Err(error) if heals(&error) => self.counters.kicks_retried += 1,
-                Err(error) => return Err(down(error)),
+                Err(error) if heals(&error) => {
+                    self.counters.kicks_retried += 1;
+                    self.doubted = error.raw_os_error() == Some(libc::EBUSY);
+                }
+                Err(error) => {
+                    self.doubted = true;
+                    return Err(down(error));
+                }
             }
             let left = self.unsent();
             // A zero-copy driver goes on by itself; one that copies has done what it can for now.

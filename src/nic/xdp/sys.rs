@@ -17,6 +17,14 @@ pub(super) fn down() -> io::Error {
     )
 }
 
+/// What a link says that is switched on and has no carrier: it may come back.
+pub(super) fn no_carrier() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NetworkDown,
+        "link down: the interface has no carrier; check the cable or the peer's end",
+    )
+}
+
 /// What is said of a link that will not come back.
 pub(super) fn gone() -> io::Error {
     io::Error::new(
