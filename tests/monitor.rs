@@ -4,6 +4,8 @@
 
 #[path = "monitor/day.rs"]
 mod day;
+#[path = "monitor/replay.rs"]
+mod replay;
 #[path = "../benches/traffic/mod.rs"]
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod traffic;

@@ -94,8 +94,11 @@ impl Conversation {
         Self { known, phase: Phase::Begin(Vec::new()), spoken: None, before: None, gaps: 0, gap_bytes: 0, useless: 0 }
     }
 
-    /// Takes what a direction shows next.
+    /// Takes what a direction shows next. After the handshake nothing is read, and so nothing is missed.
     pub(super) fn take(&mut self, event: Event<'_>) {
+        if self.over() {
+            return;
+        }
         match event {
             Event::Bytes(from, bytes) => self.bytes(from, bytes),
             Event::Gap(from, lost) => {

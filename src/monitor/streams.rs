@@ -5,7 +5,7 @@
 use super::packet::Segment;
 use crate::base::UtcMicros;
 use crate::dialogue::Direction;
-use crate::tcp::assembler::{Assembler, PIECES_MAX};
+use crate::tcp::assembler::Assembler;
 use crate::tcp::seq::distance;
 use crate::wire::flags;
 use std::collections::VecDeque;
@@ -16,6 +16,11 @@ const PATIENCE_PACKETS: u32 = 32;
 const PATIENCE_MICROS: i64 = 1_000_000;
 /// The time after which bytes are given up that nobody has acknowledged, in microseconds: several retransmissions.
 const LONG_PATIENCE_MICROS: i64 = 30_000_000;
+/// Pieces of one direction that may wait out of order, and what their senders had seen. The scanner's peers repeat what it has no
+/// room for; who only looks on is told once.
+const PIECES_MAX: usize = 1_024;
+/// Bytes of one direction that may wait out of order.
+const WAITING_BYTES_MAX: usize = 128 << 10;
 /// Bytes of one direction that may wait for the other.
 const READY_BYTES_MAX: usize = 64 << 10;
 
@@ -45,7 +50,7 @@ struct Side {
     seen: bool,
     /// Sequence number of the byte at position 0.
     base: Option<u32>,
-    assembler: Assembler,
+    assembler: Assembler<WAITING_BYTES_MAX, PIECES_MAX>,
     /// Where pieces begin that wait behind a hole, and what their senders had seen; in order.
     marks: Vec<(u64, u64)>,
     ready: VecDeque<Ready>,

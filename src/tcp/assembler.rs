@@ -6,16 +6,16 @@ pub const WAITING_BYTES_MAX: usize = 64 * 1024;
 /// Pieces that may wait out of order.
 pub const PIECES_MAX: usize = 32;
 
-/// Reassembles one direction. Positions count from the stream's first byte.
+/// Reassembles one direction. Positions count from the stream's first byte. `BYTES` and `PIECES` may wait out of order.
 #[derive(Clone, Debug, Default)]
-pub struct Assembler {
+pub struct Assembler<const BYTES: usize = WAITING_BYTES_MAX, const PIECES: usize = PIECES_MAX> {
     /// Position of the next byte in order.
     next: u64,
-    /// Pieces beyond `next`: ascending, disjoint, not empty.
+    /// Pieces beyond `next`: ascending, with a hole before each, not empty.
     waiting: Vec<(u64, Vec<u8>)>,
 }
 
-impl Assembler {
+impl<const BYTES: usize, const PIECES: usize> Assembler<BYTES, PIECES> {
     /// Position of the next byte in order: how many were delivered.
     pub const fn next(&self) -> u64 {
         self.next
@@ -99,16 +99,37 @@ impl Assembler {
             }
             let room = self.waiting.get(after).map_or(u64::MAX, |piece| piece.0 - position);
             let take = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
-            if self.waiting.len() >= PIECES_MAX || waiting_bytes + take > WAITING_BYTES_MAX {
-                dropped += take;
-            } else {
-                self.waiting.insert(after, (position, data[..take].to_vec()));
+            if waiting_bytes + take <= BYTES && self.store(after, position, &data[..take]) {
                 waiting_bytes += take;
+            } else {
+                dropped += take;
             }
             position += take as u64;
             data = &data[take..];
         }
         dropped
+    }
+
+    /// Stores a piece before the one at `after`, as one with its neighbours if it touches them. Says whether there is room.
+    fn store(&mut self, after: usize, position: u64, data: &[u8]) -> bool {
+        let touches = self.waiting.get(after).is_some_and(|piece| piece.0 == position + data.len() as u64);
+        let before = after.checked_sub(1).and_then(|at| self.waiting.get_mut(at));
+        if let Some((_, piece)) = before.filter(|(start, piece)| start + piece.len() as u64 == position) {
+            piece.extend_from_slice(data);
+            if touches {
+                let (_, behind) = self.waiting.remove(after);
+                self.waiting[after - 1].1.extend_from_slice(&behind);
+            }
+        } else if touches {
+            let piece = &mut self.waiting[after];
+            piece.0 = position;
+            piece.1.splice(..0, data.iter().copied());
+        } else if self.waiting.len() < PIECES {
+            self.waiting.insert(after, (position, data.to_vec()));
+        } else {
+            return false;
+        }
+        true
     }
 
     fn deliver(&mut self, out: &mut Vec<u8>) {
@@ -139,7 +160,7 @@ mod tests {
             stream in proptest::collection::vec(any::<u8>(), 1..400),
             cuts in proptest::collection::vec((0usize..400, 1usize..60), 0..60),
         ) {
-            let mut assembler = Assembler::default();
+            let mut assembler = <Assembler>::default();
             let mut out = Vec::new();
             for (from, length) in cuts {
                 let from = from.min(stream.len());
@@ -147,6 +168,8 @@ mod tests {
                 assembler.insert(from as u64, &stream[from..to], &mut out);
                 prop_assert_eq!(&out[..], &stream[..out.len()]);
                 prop_assert!(assembler.waiting.len() <= PIECES_MAX);
+                let ends = assembler.waiting.iter().map(|piece| piece.0 + piece.1.len() as u64);
+                prop_assert!(ends.zip(assembler.waiting.iter().skip(1)).all(|(end, next)| end < next.0));
                 let waiting: usize = assembler.waiting.iter().map(|piece| piece.1.len()).sum();
                 prop_assert_eq!(assembler.waiting_bytes(), waiting);
             }
@@ -158,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_first_arrival_wins_an_overlap() {
-        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
         assembler.insert(2, b"CD", &mut out);
         assembler.insert(0, b"abcdef", &mut out);
         assert_eq!(out, b"abCDef");
@@ -166,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_hole_can_be_given_up_and_what_begins_in_order_is_not_copied() {
-        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
         assert_eq!(assembler.pass_through(0, b"ab"), Some(&b"ab"[..]));
         assert_eq!(assembler.pass_through(1, b"bc"), Some(&b"c"[..]));
         assert_eq!(assembler.pass_through(0, b"a"), Some(&b""[..]));
@@ -179,7 +202,7 @@ mod tests {
 
     #[test]
     fn one_segment_fills_all_holes() {
-        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
         for piece in 1..=PIECES_MAX as u64 {
             assert_eq!(assembler.insert(2 * piece, b"P", &mut out), 0);
         }
@@ -190,8 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_touch_are_one() {
+        let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
+        for position in (1..=1_000).rev().chain(1_001..2_000) {
+            assert_eq!(assembler.insert(position, &[b'a'], &mut out), 0);
+        }
+        assert_eq!(assembler.insert(3_000, b"c", &mut out), 0);
+        assert_eq!(assembler.insert(2_000, &[b'b'; 1_000], &mut out), 0);
+        assert_eq!((assembler.waiting.len(), assembler.waiting_bytes()), (1, 3_000));
+        assert_eq!((assembler.insert(0, b"!", &mut out), assembler.next(), out[3_000]), (0, 3_001, b'c'));
+    }
+
+    #[test]
     fn what_exceeds_the_limits_is_dropped_and_counted() {
-        let (mut assembler, mut out) = (Assembler::default(), Vec::new());
+        let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
         assert_eq!(assembler.insert(1, &vec![1; WAITING_BYTES_MAX], &mut out), 0);
         assert_eq!(assembler.insert(100_000, b"xyz", &mut out), 3);
         assert_eq!(assembler.insert(0, b"0", &mut out), 0);
