@@ -324,7 +324,11 @@ fn judge(known: &Known, said: &[(Direction, Vec<u8>)]) -> Verdict {
 /// What was found, if anything of the protocol itself was seen.
 fn understood(dialogue: &Dialogue) -> Option<Box<Findings>> {
     let found = dialogue.findings()?;
-    let said = found.greeting.is_some() || found.before.asked || found.upgrade.sent || found.auth_clear.is_some();
+    let said = found.greeting.is_some()
+        || found.before.asked
+        || found.upgrade.sent
+        || found.auth_clear.is_some()
+        || found.refused;
     // IRC has no greeting if the server gives no notice.
     let welcomed = matches!(dialogue, Dialogue::Irc(_)) && dialogue.expect() == Some(Expect::Command);
     (said || welcomed).then(|| Box::new(found.clone()))

@@ -48,6 +48,8 @@ struct Ready {
 struct Side {
     /// A packet of it was seen.
     seen: bool,
+    /// The other side has acknowledged something of it, if only the SYN.
+    answered: bool,
     /// Sequence number of the byte at position 0.
     base: Option<u32>,
     assembler: Assembler<WAITING_BYTES_MAX, PIECES_MAX>,
@@ -158,7 +160,11 @@ impl Streams {
         let side = &mut self.sides[index(from)];
         side.seen = true;
         let first = segment.first();
-        if side.base.is_none() && (segment.has(flags::SYN) || segment.length > 0) {
+        // A SYN-ACK that nobody answered is void once there is another: the SYN was sent again to a server that had forgotten it.
+        let anew = from == Direction::Server && segment.has(flags::SYN) && !side.answered && side.base != Some(first);
+        if anew {
+            *side = Side { seen: true, base: Some(first), ..Side::default() };
+        } else if side.base.is_none() && (segment.has(flags::SYN) || segment.length > 0) {
             side.base = Some(first);
         }
         if let Some(position) = side.position(first) {
@@ -193,12 +199,16 @@ impl Streams {
         self.sides.iter().all(|side| side.fin.is_some())
     }
 
-    /// Whether a RST with this sequence number can be the sender's: near what it has sent.
+    /// Whether the other side believes a RST with this sequence number: it must be the next that it expects (RFC 9293, section
+    /// 3.10.7.4). Which that is, the capture may not know exactly: the byte behind those in order, behind the last, or behind
+    /// those acknowledged, or behind a FIN.
     pub(super) fn believes_reset(&self, from: Direction, seq: u32) -> bool {
         let side = &self.sides[index(from)];
         side.position(seq).is_none_or(|position| {
-            let next = side.assembler.next().cast_signed();
-            (next - (1 << 16)..next + (1 << 24)).contains(&position)
+            let expected = [side.assembler.next(), side.assembler.end(), side.acknowledged];
+            u64::try_from(position).is_ok_and(|position| {
+                expected.contains(&position) || side.fin.is_some_and(|fin| position == fin || position == fin + 1)
+            })
         })
     }
 
@@ -208,6 +218,7 @@ impl Streams {
             return 0;
         }
         let peer = &mut self.sides[index(other(from))];
+        peer.answered = true;
         if peer.base.is_none() {
             peer.base = Some(segment.ack);
         }

@@ -16,8 +16,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// After this time without a packet a connection is over, in microseconds.
 const SILENCE: i64 = 300_000_000;
-/// How long a closed connection is kept in mind, for what still arrives of it, in microseconds.
+/// How long a closed connection is still read, for what comes late, in microseconds.
 const LINGER: i64 = 5_000_000;
+/// How long it is kept in mind, so that what is sent again after its close is not taken for a connection, in microseconds: as
+/// long as hosts do (TIME-WAIT).
+const QUIET_TIME: i64 = 60_000_000;
 /// How long after the close the connection's own SYN is a straggler, in microseconds: later it opens another connection, as
 /// scanners do that derive the SYN from the target.
 const STRAGGLER: i64 = 1_000_000;
@@ -33,9 +36,11 @@ pub type End = (Address, u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow(pub End, pub End);
 
-/// The two lists by time of the last packet: of connections that go on, and of those that were closed or released.
+/// The lists by time of the last packet: of connections that go on, of those that were closed or released, and of those closed of
+/// which nothing more is read.
 const OPEN: usize = 0;
 const CLOSING: usize = 1;
+const QUIET: usize = 2;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -92,7 +97,7 @@ pub struct Monitor {
     index: HashMap<(End, End), u32>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    lists: [List; 2],
+    lists: [List; 3],
     held: usize,
     /// Connections that are being read.
     reading: u64,
@@ -114,7 +119,7 @@ impl Monitor {
             index: HashMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            lists: [List { first: NONE, last: NONE }; 2],
+            lists: [List { first: NONE, last: NONE }; 3],
             held: 0,
             reading: 0,
             now: UtcMicros(i64::MIN),
@@ -161,7 +166,7 @@ impl Monitor {
 
     /// Nothing more will come: every connection is over.
     pub fn finish(&mut self) {
-        for list in [CLOSING, OPEN] {
+        for list in [QUIET, CLOSING, OPEN] {
             while self.lists[list].first != NONE {
                 self.remove(self.lists[list].first, "capture_ended");
             }
@@ -236,9 +241,9 @@ impl Monitor {
             Some(seq) => {
                 let since = time.0.saturating_sub(entry.closed.0);
                 let late = time < entry.seen || since > STRAGGLER;
-                seq != segment.seq || segment.source != entry.client || (entry.list == CLOSING && late)
+                seq != segment.seq || segment.source != entry.client || (entry.list != OPEN && late)
             }
-            None => entry.list == CLOSING || matches!(&entry.state, State::Read),
+            None => entry.list != OPEN || matches!(&entry.state, State::Read),
         }
     }
 
@@ -338,7 +343,7 @@ impl Monitor {
             State::Read => {
                 self.account.after_handshake += 1;
                 if entry.fins == [true; 2] || segment.has(flags::RST) {
-                    list = CLOSING;
+                    list = list.max(CLOSING);
                 }
                 again = entry.released.is_some_and(|released| now.0 - released.0 > UNDER_WAY);
                 if again {
@@ -418,20 +423,27 @@ impl Monitor {
     }
 
     fn evict(&mut self) {
-        let at = if self.lists[CLOSING].first == NONE { self.lists[OPEN].first } else { self.lists[CLOSING].first };
-        if at != NONE {
-            let reading = self.entry(at).is_some_and(|entry| matches!(entry.state, State::Reading(_)));
-            self.account.evicted += u64::from(reading && self.lists[CLOSING].first == NONE);
+        let oldest = [QUIET, CLOSING, OPEN].map(|list| self.lists[list].first);
+        if let Some(at) = oldest.into_iter().find(|at| *at != NONE) {
+            let reading = |entry: &Entry| entry.list == OPEN && matches!(entry.state, State::Reading(_));
+            self.account.evicted += u64::from(self.entry(at).is_some_and(reading));
             self.remove(at, "evicted");
         }
     }
 
     fn expire(&mut self) {
-        for (list, after) in [(OPEN, SILENCE), (CLOSING, LINGER)] {
+        for (list, after) in [(OPEN, SILENCE), (CLOSING, LINGER), (QUIET, QUIET_TIME)] {
             while let Some(entry) = self.entry(self.lists[list].first)
                 && self.now.0.saturating_sub(entry.seen.0) > after
             {
-                self.remove(self.lists[list].first, "silent");
+                let (at, released) = (self.lists[list].first, entry.released.is_some());
+                if list == CLOSING && !released {
+                    self.read(at);
+                    self.unlink(at);
+                    self.link(at, QUIET);
+                } else {
+                    self.remove(at, "silent");
+                }
             }
         }
     }

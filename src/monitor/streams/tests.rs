@@ -111,6 +111,46 @@ fn keep_alives_and_old_bytes_say_nothing() {
 }
 
 #[test]
+fn byte_by_byte_out_of_order_nothing_is_lost() {
+    let text: Vec<u8> = (0..2_000_u32).map(|number| b'a' + u8::try_from(number % 26).unwrap()).collect();
+    let mut order: Vec<usize> = (0..text.len()).collect();
+    // Strides of 37 leave as many holes as pieces.
+    order.sort_by_key(|at| (at / 1_850, at % 37, *at));
+    let bytes: Vec<_> = order
+        .iter()
+        .map(|at| (Server, segment(ACK, 51 + u32::try_from(*at).unwrap(), 11, &text[*at..=*at]), 2))
+        .collect();
+    assert_eq!(after_open(&bytes), format!(" S:{}", String::from_utf8(text).unwrap()));
+}
+
+#[test]
+fn a_syn_ack_that_nobody_answered_is_void_once_there_is_another() {
+    let again = [(Client, segment(SYN, 10, 0, b""), 60_000), (Server, segment(SYN | ACK, 90_000, 11, b""), 60_001)];
+    let rest = [(Client, segment(ACK, 11, 90_001, b"hi"), 60_002), (Server, segment(ACK, 90_001, 13, b"ho"), 60_003)];
+    assert_eq!(after_open(&[again, rest].concat()), " C:hi S:ho");
+    // An answered one is not: the client refuses the other (RFC 9293, section 3.10.7.4).
+    let late = [rest[0], again[1], rest[1]];
+    assert_eq!(after_open(&[&[again[1]], &late[..]].concat()), " C:hi S:ho");
+    let foreign = (Server, segment(SYN | ACK, 5, 11, b""), 60_004);
+    assert_eq!(after_open(&[again[1], rest[0], foreign, rest[1]]), " C:hi S:ho");
+}
+
+#[test]
+fn a_reset_is_believed_where_the_other_side_expects_it() {
+    let mut streams = Streams::default();
+    let said = (Server, segment(ACK, 51, 11, b"said"), 2);
+    // Bytes 4 and 5 are not in the capture.
+    let later = (Server, segment(ACK, 57, 11, b"later"), 3);
+    let acknowledged = (Client, segment(ACK, 11, 57, b""), 4);
+    for (from, segment, _) in [&OPEN[..], &[said, later, acknowledged]].concat() {
+        streams.segment(from, &segment, UtcMicros(0), &mut |_| ());
+    }
+    let believed: Vec<u32> = (0..200).filter(|seq| streams.believes_reset(Server, *seq)).collect();
+    assert_eq!(believed, [55, 57, 62], "behind what is in order, what is acknowledged, what is there");
+    assert!(Streams::default().believes_reset(Client, 7), "nothing is known");
+}
+
+#[test]
 fn a_flood_behind_a_hole_is_bounded() {
     let mut streams = Streams::default();
     let mut bytes = 0;
