@@ -6,9 +6,9 @@
 //! below refer to as the cycle.
 #![allow(unsafe_code, reason = "xsk-rs leaves it to its caller that a frame is in one place at a time")]
 
+use super::carrier::Carrier;
 use super::options::{Bind, SocketOptions, usize_of};
 use super::{Error, link, sys};
-use crate::nic::ethtool::Carrier;
 use crate::nic::{FrameIo, NicCounters, netlink};
 use std::ffi::CString;
 use std::io;
@@ -103,8 +103,7 @@ impl Socket {
             rx_ring: usize_of(options.rx_ring),
             mode: if zero_copy { BoundMode::ZeroCopy } else { BoundMode::Copy },
             busy_poll: options.busy_poll.is_some(),
-            carrier: Carrier::of(interface)
-                .map_err(|source| Error::System { what: "opening a socket to ask for the carrier", source })?,
+            carrier: Carrier::of(interface)?,
             doubted: false,
             counters: NicCounters::default(),
         })
