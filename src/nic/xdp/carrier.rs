@@ -1,7 +1,8 @@
 //! Whether an interface that is switched on has carrier.
 
-use super::{Error, link};
+use super::{Error, link, sys};
 use crate::nic::netlink;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// How often the kernel is asked at most.
@@ -12,22 +13,38 @@ const EVERY: Duration = Duration::from_millis(1);
 pub(super) struct Carrier {
     index: u32,
     asked: Option<Instant>,
-    lost: bool,
+    seen: Seen,
+}
+
+#[derive(Clone, Copy)]
+enum Seen {
+    There,
+    Lost,
+    SwitchedOff,
 }
 
 impl Carrier {
     /// Of `interface`, in the namespace of all threads that will ask.
     pub(super) fn of(interface: &str) -> Result<Self, Error> {
-        Ok(Self { index: link(interface)?.header.index, asked: None, lost: false })
+        Ok(Self { index: link(interface)?.header.index, asked: None, seen: Seen::There })
     }
 
-    /// Whether the interface is known to have none.
-    pub(super) fn is_lost(&mut self) -> bool {
+    /// An error of the kind [`io::ErrorKind::NetworkDown`] if the interface is known to have none. Of one that is gone others
+    /// tell.
+    pub(super) fn check(&mut self) -> io::Result<()> {
         if self.asked.is_none_or(|at| at.elapsed() >= EVERY) {
             // Not the driver's own word (ETHTOOL_GLINK): some see a link before the kernel sends by it.
-            self.lost = netlink::link_by_index(self.index).is_ok_and(|link| !netlink::has_carrier(&link));
+            self.seen = match netlink::link_by_index(self.index) {
+                Ok(link) if !netlink::is_up(&link) => Seen::SwitchedOff,
+                Ok(link) if !netlink::has_carrier(&link) => Seen::Lost,
+                _ => Seen::There,
+            };
             self.asked = Some(Instant::now());
         }
-        self.lost
+        match self.seen {
+            Seen::There => Ok(()),
+            Seen::Lost => Err(sys::no_carrier()),
+            Seen::SwitchedOff => Err(sys::down()),
+        }
     }
 }

@@ -416,7 +416,7 @@ impl Sender {
                 took = Instant::now();
                 continue;
             }
-            if doubted && self.carrier.is_lost() {
+            if doubted && self.carrier.check().is_err() {
                 shared.link.store(IS_WITHOUT_CARRIER, Ordering::Release);
                 std::thread::park_timeout(DOWN_NAP);
                 took = Instant::now();
