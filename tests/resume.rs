@@ -259,3 +259,17 @@ fn check_says_which_lines_no_longer_add_up() {
     std::fs::remove_file(part(last)).unwrap();
     assert!(wrong("the last part is gone").iter().any(|line| line.contains("parts of handshakes")));
 }
+
+/// A terminal that is gone, as after a log-out: nothing that is said arrives, and nothing is lost.
+#[test]
+fn a_terminal_that_is_gone_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let census = folder.path().join("census");
+    let gone = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut words = vec!["--nic", "sim:3"];
+    words.extend(TARGETS.iter().filter(|word| **word != "-q"));
+    let ended = scan(&census, &words).stderr(gone).status().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(json(census.join("run.json"))["state"], "complete");
+    assert!(check(&census).status.success());
+}

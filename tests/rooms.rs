@@ -119,3 +119,16 @@ fn unsafe_stands_only_in_the_nic_room_and_the_lab() {
         }
     }
 }
+
+/// `eprintln!` and its kin panic when nobody listens any more.
+#[test]
+fn what_is_said_cannot_end_a_run() {
+    let said: Vec<_> = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .into_iter()
+        .filter(|path| {
+            room_of(path) != "lab"
+                && ["eprintln!(", "eprint!(", " println!(", " print!("].iter().any(|word| code(path).contains(word))
+        })
+        .collect();
+    assert!(said.is_empty(), "{said:?}");
+}

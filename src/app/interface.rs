@@ -7,7 +7,7 @@ use crate::base::Mac;
 use crate::nic::{ethtool, netlink};
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -145,7 +145,7 @@ impl Interface {
             name: asked_for.to_owned(),
             mac: None,
             up: netlink::is_up(&link),
-            carrier: link.header.flags.contains(LinkFlags::LowerUp),
+            carrier: netlink::has_carrier(&link),
             mtu: 0,
             rx_queues: 1,
             driver: None,

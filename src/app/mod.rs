@@ -14,6 +14,7 @@ pub mod privileges;
 mod reload;
 pub mod report;
 pub mod resume;
+pub mod say;
 pub mod scan;
 pub mod simulate;
 pub mod sink;

@@ -5,6 +5,7 @@
 //! that fails takes nothing with it. What is spoken is TLS: where we speak first, any TCP that is there acknowledges
 //! our ClientHello, so that silence means that no handshake was completed.
 
+use crate::app::say::say;
 use crate::app::scan::{Signals, Stopped};
 use crate::app::sink;
 use crate::app::summary::Ended;
@@ -87,7 +88,7 @@ pub fn run(output: &Path, seed: u64) -> Result<Ended> {
             stopped = Some(Stopped::Signal);
             break;
         }
-        eprintln!("noise: port {}, seed {}", part.port, part.seed);
+        say(format_args!("noise: port {}, seed {}", part.port, part.seed));
         let mut command = Command::new(&program);
         command.args(std::env::args_os().skip(1)).args(["--noise-part", &part.to_string()]);
         // A group of its own: the terminal's Ctrl-C reaches it through us, once.

@@ -1,8 +1,8 @@
 //! The blocklist, read again when SIGHUP asks for it.
 
+use crate::app::say::say;
 use crate::app::targets;
 use crate::targets::cidr::AddressSet;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,23 +27,20 @@ impl Reload {
         }
         self.asked = asked;
         let Some(path) = &self.path else {
-            say("SIGHUP: there is no blocklist to read again; the scan goes on. Next time: name one with -b");
+            say(format_args!(
+                "SIGHUP: there is no blocklist to read again; the scan goes on. Next time: name one with -b"
+            ));
             return None;
         };
         match targets::blocklist(path) {
             Ok(list) => {
-                say(&format!("SIGHUP: {} read again: {} addresses are blocked now", path.display(), list.len()));
+                say(format_args!("SIGHUP: {} read again: {} addresses are blocked now", path.display(), list.len()));
                 Some(Arc::new(list))
             }
             Err(error) => {
-                say(&format!("SIGHUP: the blocklist stays as it was: {error:#}"));
+                say(format_args!("SIGHUP: the blocklist stays as it was: {error:#}"));
                 None
             }
         }
     }
-}
-
-/// SIGHUP may mean that the terminal is gone.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

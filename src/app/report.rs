@@ -1,5 +1,6 @@
 //! `starling report`: finds the datasets, has DuckDB answer, prints or writes what came of it.
 
+use crate::app::say::say;
 use crate::output::{dataset, manifest, views};
 use crate::record::schema::TABLES;
 use crate::report::compare::{Answer, compare};
@@ -102,7 +103,7 @@ pub fn run(plan: &Plan) -> Result<String> {
         duckdb::ask(&program, &prelude, &asked, &mut |name, table| {
             done += 1;
             if !plan.quiet {
-                eprintln!("{}: {name} ({done} of {all})", data.name);
+                say(format_args!("{}: {name} ({done} of {all})", data.name));
             }
             if let Some(answer) = answers.get_mut(name).and_then(|answers| answers.last_mut()) {
                 answer.table = table;

@@ -9,6 +9,7 @@ use crate::app::metadata::{self, Metadata};
 use crate::app::privileges;
 use crate::app::reload::Reload;
 use crate::app::resume::Former;
+use crate::app::say::say;
 use crate::app::simulate;
 use crate::app::sink::{self, LinesPlan, Place, Sink};
 use crate::app::status::{self, Status};
@@ -191,7 +192,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     sink::manifest(folder.as_deref(), &summary)?;
     let sink = place.sink(plan, lefts.clone())?;
     if !plan.quiet {
-        eprintln!("{}", summary.announcement());
+        say(format_args!("{}", summary.announcement()));
     }
 
     let (sender, receiver) = sync_channel(QUEUE);
@@ -508,7 +509,10 @@ fn supervise(
             stopped = reason;
             control.stop();
             if reason == Some(Stopped::Signal) && !plan.quiet {
-                eprintln!("stopping: no more probes, finishing {} open connections; again to end at once", state.open);
+                say(format_args!(
+                    "stopping: no more probes, finishing {} open connections; again to end at once",
+                    state.open
+                ));
             }
         }
         if signals.received() > 1 || writer.failed() {

@@ -2,6 +2,7 @@
 
 use crate::app::interface::Interface;
 use crate::app::lane::Snapshot;
+use crate::app::say::say;
 use crate::scan::engine::Hold;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -78,7 +79,7 @@ impl Status {
                 bar.set_position((state.progress * 1_000.0) as u64);
                 bar.set_message(line);
             }
-            None => eprintln!("{line}"),
+            None => say(format_args!("{line}")),
         }
         self.last_at = elapsed;
         self.last_probes = state.ledger.probes;

@@ -1,6 +1,7 @@
 //! What is scanned: loads the files that say it. The names in them are resolved here, and nowhere later but when a
 //! blocklist is read again.
 
+use crate::app::say::say;
 use crate::base::UtcMicros;
 use crate::output::dataset::Dataset;
 use crate::output::parquet::Limits;
@@ -253,7 +254,7 @@ impl<'a> Progress<'a> {
     fn tell(&mut self, count: u64, what: &str) {
         if self.told.elapsed().as_secs() >= 5 {
             self.told = Instant::now();
-            eprintln!("reading {}: {count} {what}", self.path.display());
+            say(format_args!("reading {}: {count} {what}", self.path.display()));
         }
     }
 }

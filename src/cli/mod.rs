@@ -6,6 +6,7 @@ mod dry_run;
 mod report;
 mod resume;
 
+use crate::app::say::{say, show};
 use crate::app::{check, doctor, monitor, noise, scan, verify};
 use args::{Args, Command};
 use clap::Parser;
@@ -46,7 +47,7 @@ pub fn run() -> Exit {
         Command::Monitor(args) => monitor(&args),
         Command::Check(args) => match check::check(&args.dataset) {
             Ok(report) => {
-                print!("{report}");
+                print(&report);
                 if report.adds_up() { Exit::Done } else { Exit::Fatal }
             }
             Err(error) => complain(&error, Exit::Fatal),
@@ -55,7 +56,7 @@ pub fn run() -> Exit {
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => {
             let report = doctor::examine(args.interface.as_deref());
-            print!("{report}");
+            print(&report);
             if report.healthy() { Exit::Done } else { Exit::Fatal }
         }
     }
@@ -74,7 +75,7 @@ fn verify(args: args::Verify) -> Exit {
     };
     match verify::run(&plan) {
         Ok(summary) => {
-            print!("{summary}");
+            print(&summary);
             Exit::Done
         }
         Err(error) => complain(&error, Exit::Fatal),
@@ -98,7 +99,7 @@ fn scan(args: &args::Scan) -> Exit {
     };
     if !args.quiet {
         for note in &plan.loaded.notes {
-            eprintln!("{note}");
+            say(format_args!("{note}"));
         }
     }
     if args.dry_run {
@@ -112,7 +113,7 @@ fn scan(args: &args::Scan) -> Exit {
     }
     match scan::run(&plan) {
         Ok(ended) => {
-            eprint!("{}", ended.text);
+            show(&ended.text);
             if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
         }
         Err(error) => complain(&error, Exit::Fatal),
@@ -126,7 +127,7 @@ fn monitor(args: &args::Monitor) -> Exit {
     };
     match monitor::run(&plan) {
         Ok(ended) => {
-            eprint!("{}", ended.text);
+            show(&ended.text);
             if ended.stopped { Exit::Stopped } else { Exit::Done }
         }
         Err(error) => complain(&error, Exit::Fatal),
@@ -140,7 +141,7 @@ fn noise(args: &args::Scan) -> Exit {
     };
     match noise::run(&output, seed) {
         Ok(ended) => {
-            eprint!("{}", ended.text);
+            show(&ended.text);
             if ended.stopped == Some(scan::Stopped::Signal) { Exit::Stopped } else { Exit::Done }
         }
         Err(error) => complain(&error, Exit::Fatal),
@@ -156,8 +157,13 @@ fn list_output_fields() -> Exit {
     Exit::Done
 }
 
+/// A reader that has seen enough is no error.
+fn print(text: &impl std::fmt::Display) {
+    let _ = write!(std::io::stdout(), "{text}");
+}
+
 fn complain(error: &anyhow::Error, exit: Exit) -> Exit {
     // One line: the whole chain of causes.
-    eprintln!("starling: {error:#}");
+    say(format_args!("starling: {error:#}"));
     exit
 }

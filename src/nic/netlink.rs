@@ -101,6 +101,11 @@ pub fn is_up(link: &LinkMessage) -> bool {
     link.header.flags.contains(LinkFlags::Up)
 }
 
+/// Whether the link is switched on and has carrier, so that the kernel sends by it (`IFF_LOWER_UP`).
+pub fn has_carrier(link: &LinkMessage) -> bool {
+    link.header.flags.contains(LinkFlags::LowerUp)
+}
+
 /// An XDP program on a link, whoever attached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttachedProgram {

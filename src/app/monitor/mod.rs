@@ -6,6 +6,7 @@ mod pipe;
 
 use crate::app::clock::Clock;
 use crate::app::privileges::{self, Privileges};
+use crate::app::say::{say, show};
 use crate::app::scan::Signals;
 use crate::monitor::account::Account;
 use crate::monitor::table::Monitor;
@@ -200,7 +201,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     if let Some(text) = opened.announcement()
         && !plan.quiet
     {
-        eprintln!("{text}");
+        say(format_args!("{text}"));
     }
 
     let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
@@ -232,7 +233,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     ensure!(wrong.is_empty(), "the account does not add up: {}. Next step: report this", wrong.join("; "));
     let text = summary(plan, &account, rows, clock.now().as_nanos());
     if !finished.failures.is_empty() {
-        eprint!("{text}");
+        show(&text);
         bail!(
             "{}; all else is in {}. Next step: {}",
             finished.failures.join("; "),
@@ -262,7 +263,7 @@ fn write_all(
             looked = elapsed;
             if signals.received() > 0 && !std::mem::replace(&mut stopping, true) {
                 if !quiet {
-                    eprintln!("stopping: what was read until now is written");
+                    say(format_args!("stopping: what was read until now is written"));
                 }
                 feed.stop();
             }

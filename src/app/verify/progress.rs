@@ -1,5 +1,6 @@
 //! How far it is: a bar on a terminal, else a line every few seconds.
 
+use crate::app::say::say;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ impl Progress {
         if !self.quiet && self.told.elapsed() >= EVERY {
             self.told = Instant::now();
             let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            eprintln!("{} of {} {}", HumanCount(done), HumanCount(all), self.what);
+            say(format_args!("{} of {} {}", HumanCount(done), HumanCount(all), self.what));
         }
     }
 

@@ -6,10 +6,10 @@
 //! put into the ring leaves, or is lost with the interface, which is counted.
 #![allow(unsafe_code, reason = "aya wants a promise that the template is plain bytes")]
 
+use super::carrier::Carrier;
 use super::ring::{Counts, Mapping, Ring, SIZE};
 use super::throttle::{Fate, Throttle};
 use super::{Error, link, program, sys};
-use crate::nic::ethtool::Carrier;
 use crate::nic::object::LIVE_OBJECT;
 use crate::nic::{NicCounters, ProbeFacts, Probes};
 use aya::maps::{DevMap, Map, MapData};
@@ -142,8 +142,7 @@ impl Live {
             return Err(refused(format!("a probe of {length} bytes does not fit")));
         }
         let index = link(interface)?.header.index;
-        let carrier = Carrier::of(interface)
-            .map_err(|source| Error::System { what: "opening a socket to ask for the carrier", source })?;
+        let carrier = Carrier::of(interface)?;
         let sender = Sender::load(index, carrier, template).map_err(|error| error.named(interface))?;
         let mapping = Arc::clone(&sender.mapping);
         sender.try_frame(template.frame).map_err(refused)?;
@@ -389,7 +388,7 @@ impl Sender {
     }
 
     /// Sends what is in the ring until the end is wanted.
-    fn run(self, shared: &Shared) {
+    fn run(mut self, shared: &Shared) {
         let (call, gather) = if self.kept.is_some() { (CALL, GATHER) } else { (CALL_UNKEPT, GATHER_UNKEPT) };
         let claimed = self.claim().map_err(|error| unsendable(&error));
         // Until now it was the thread that tried for which all lanes counted.
@@ -399,7 +398,7 @@ impl Sender {
         }
     }
 
-    fn serve(&self, shared: &Shared, call: u32, gather: Duration) -> io::Result<()> {
+    fn serve(&mut self, shared: &Shared, call: u32, gather: Duration) -> io::Result<()> {
         let mut called = Instant::now();
         let mut before = self.mapping.counts();
         let mut took = called;
@@ -417,7 +416,7 @@ impl Sender {
                 took = Instant::now();
                 continue;
             }
-            if doubted && self.carrier.is_lost() {
+            if doubted && self.carrier.check().is_err() {
                 shared.link.store(IS_WITHOUT_CARRIER, Ordering::Release);
                 std::thread::park_timeout(DOWN_NAP);
                 took = Instant::now();

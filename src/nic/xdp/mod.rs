@@ -8,6 +8,7 @@
 //! Everything concerns the network namespace of the calling thread. Needs Linux 5.9; root, or CAP_NET_ADMIN,
 //! CAP_NET_RAW and CAP_BPF.
 
+mod carrier;
 mod live;
 mod options;
 mod program;

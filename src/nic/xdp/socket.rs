@@ -6,9 +6,9 @@
 //! below refer to as the cycle.
 #![allow(unsafe_code, reason = "xsk-rs leaves it to its caller that a frame is in one place at a time")]
 
+use super::carrier::Carrier;
 use super::options::{Bind, SocketOptions, usize_of};
 use super::{Error, link, sys};
-use crate::nic::ethtool::Carrier;
 use crate::nic::{FrameIo, NicCounters, netlink};
 use std::ffi::CString;
 use std::io;
@@ -28,6 +28,9 @@ const FRAME_MIN: usize = 14;
 
 /// The kernel's own number of frames for one wake-up in copy mode, and the least it can be set to.
 const SEND_BUDGET_MIN: u32 = 32;
+
+/// A driver that takes no frame for so long is asked for its carrier.
+const STANDSTILL: Duration = Duration::from_millis(2);
 
 /// How long the queue may stay busy: the kernel takes a dead predecessor's socket down in its own time.
 const TEARDOWN: Duration = Duration::from_secs(2);
@@ -60,8 +63,10 @@ pub struct Socket {
     mode: BoundMode,
     busy_poll: bool,
     carrier: Carrier,
-    /// The link lost a frame: it is not sent by before its carrier is seen.
+    /// The link lost a frame, or stands still: it is not sent by before its carrier is seen.
     doubted: bool,
+    /// Frames that a driver which goes on by itself has taken, and since when it has taken no more.
+    taken: (u64, Instant),
     counters: NicCounters,
 }
 
@@ -103,9 +108,9 @@ impl Socket {
             rx_ring: usize_of(options.rx_ring),
             mode: if zero_copy { BoundMode::ZeroCopy } else { BoundMode::Copy },
             busy_poll: options.busy_poll.is_some(),
-            carrier: Carrier::of(interface)
-                .map_err(|source| Error::System { what: "opening a socket to ask for the carrier", source })?,
+            carrier: Carrier::of(interface)?,
             doubted: false,
+            taken: (0, Instant::now()),
             counters: NicCounters::default(),
         })
     }
@@ -175,18 +180,15 @@ impl Socket {
     /// Wakes the kernel until it has taken everything or makes no headway.
     fn wake_transmit(&mut self) -> io::Result<()> {
         let mut unsent = self.unsent();
+        self.doubt_a_standstill(unsent);
+        self.see_carrier()?;
         while unsent > 0 && self.tx.needs_wakeup() {
-            if self.doubted {
-                if self.carrier.is_lost() {
-                    return Err(sys::no_carrier());
-                }
-                self.doubted = false;
-            }
             match sys::wake_transmit(self.as_raw_fd()) {
                 Ok(()) => {}
                 Err(error) if heals(&error) => {
                     self.counters.kicks_retried += 1;
                     self.doubted = error.raw_os_error() == Some(libc::EBUSY);
+                    self.see_carrier()?;
                 }
                 Err(error) => {
                     self.doubted = true;
@@ -201,6 +203,28 @@ impl Socket {
             unsent = left;
         }
         Ok(())
+    }
+
+    /// If the link is in doubt, looks for its carrier.
+    fn see_carrier(&mut self) -> io::Result<()> {
+        if self.doubted {
+            self.carrier.check()?;
+            self.doubted = false;
+        }
+        Ok(())
+    }
+
+    /// A zero-copy driver whose link goes down may leave what it has as it is, and go on with it before there is a carrier.
+    fn doubt_a_standstill(&mut self, unsent: u32) {
+        if self.mode == BoundMode::Copy || unsent == 0 {
+            return;
+        }
+        let taken = self.counters.tx_frames - u64::from(unsent);
+        if taken != self.taken.0 {
+            self.taken = (taken, Instant::now());
+        } else if self.taken.1.elapsed() > STANDSTILL {
+            self.doubted = true;
+        }
     }
 }
 
@@ -226,6 +250,10 @@ impl FrameIo for Socket {
     }
 
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize> {
+        // What is in the ring when a carrier comes back may be lost with it.
+        if self.see_carrier().is_err() {
+            return Ok(0);
+        }
         if self.free.len() < budget {
             self.reap();
         }
