@@ -10,16 +10,24 @@ fn tcp_bytes(payload: &[u8]) -> Vec<u8> {
     [&header[..], payload].concat()
 }
 
-fn ipv4_packet(payload: &[u8]) -> Vec<u8> {
-    let tcp = tcp_bytes(payload);
-    let [high, low] = u16::try_from(20 + tcp.len()).unwrap().to_be_bytes();
-    let header = [0x45, 0, high, low, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
-    [&header[..], &tcp].concat()
+pub(super) fn ipv4_packet(payload: &[u8]) -> Vec<u8> {
+    ipv4_of(6, &tcp_bytes(payload))
+}
+
+/// With the payload of another protocol.
+pub(super) fn ipv4_of(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
+    let header = [0x45, 0, high, low, 0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    [&header[..], payload].concat()
 }
 
 /// With the extension headers `extensions`, the first of which is `next`.
 fn ipv6_packet(next: u8, extensions: &[u8], payload: &[u8]) -> Vec<u8> {
-    let rest = [extensions, &tcp_bytes(payload)].concat();
+    ipv6_of(next, &[extensions, &tcp_bytes(payload)].concat())
+}
+
+/// With the payload of another protocol.
+pub(super) fn ipv6_of(next: u8, rest: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(rest.len()).unwrap().to_be_bytes();
     let mut packet = vec![0x60, 0, 0, 0, high, low, next, 64];
     packet.extend(0x2001_0db8_0000_0000_0000_0000_0000_0001_u128.to_be_bytes());

@@ -36,8 +36,8 @@ fn udp(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     let Some(payload) = bytes.get(8..) else { return Err(Unusable::NotTcp) };
     let inside = match be16(bytes, 2)? {
         GTP_USER => gtp(payload, depth),
-        // RFC 7348, section 5: the bit that says that there is a network's number.
-        VXLAN if payload.first() == Some(&8) => ethernet(payload.get(8..), depth),
+        // RFC 7348, section 5: the bit that says that there is a network's number. Others are reserved, and in use.
+        VXLAN if payload.first().is_some_and(|flags| flags & 8 != 0) => ethernet(payload.get(8..), depth),
         // RFC 8926, section 3.4.
         GENEVE if payload.len() >= 8 && payload[0] >> 6 == 0 => {
             let options = 4 * usize::from(payload[0] & 0x3f);
@@ -102,3 +102,7 @@ fn gtp(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     }
     ip(bytes.get(at..).ok_or(Unusable::Cut)?, depth)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests;
