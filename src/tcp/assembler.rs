@@ -216,7 +216,7 @@ mod tests {
     fn pieces_that_touch_are_one() {
         let (mut assembler, mut out) = (<Assembler>::default(), Vec::new());
         for position in (1..=1_000).rev().chain(1_001..2_000) {
-            assert_eq!(assembler.insert(position, &[b'a'], &mut out), 0);
+            assert_eq!(assembler.insert(position, b"a", &mut out), 0);
         }
         assert_eq!(assembler.insert(3_000, b"c", &mut out), 0);
         assert_eq!(assembler.insert(2_000, &[b'b'; 1_000], &mut out), 0);

@@ -6,6 +6,8 @@ use crate::monitor::packet::{Segment, Unusable, segment};
 use crate::monitor::table::Monitor;
 use crate::targets::ports;
 
+type Wrap = fn(&[u8]) -> Vec<u8>;
+
 const IP_IN_IP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
 const UDP: u8 = 17;
@@ -112,12 +114,11 @@ fn what_only_looks_like_a_tunnel_is_another_protocol() {
 #[test]
 fn nesting_ends_after_four() {
     let packet = ipv4_packet(b"deep");
-    let nested =
-        |depth: usize, wrap: &dyn Fn(&[u8]) -> Vec<u8>| (0..depth).fold(packet.clone(), |inner, _| wrap(&inner));
-    let wraps: [&dyn Fn(&[u8]) -> Vec<u8>; 3] = [
-        &|inner| ipv4_of(IP_IN_IP, inner),
-        &|inner| ipv4_of(GRE, &joined(&[&[0, 0, 0x65, 0x58], &frame(inner)])),
-        &|inner| ipv4_of(UDP, &udp(4_789, &joined(&[&[8, 0, 0, 0, 0, 0, 5, 0], &frame(inner)]))),
+    let nested = |depth: usize, wrap: Wrap| (0..depth).fold(packet.clone(), |inner, _| wrap(&inner));
+    let wraps: [Wrap; 3] = [
+        |inner| ipv4_of(IP_IN_IP, inner),
+        |inner| ipv4_of(GRE, &joined(&[&[0, 0, 0x65, 0x58], &frame(inner)])),
+        |inner| ipv4_of(UDP, &udp(4_789, &joined(&[&[8, 0, 0, 0, 0, 0, 5, 0], &frame(inner)]))),
     ];
     for wrap in wraps {
         assert_eq!(parse(&nested(4, wrap)).unwrap().payload, b"deep");
