@@ -213,3 +213,51 @@ fn a_simulated_scan_can_be_tapped_and_monitored() {
     assert_eq!(output.status.code(), Some(1));
     assert!(errors(&output).contains("name another file, or remove this one"), "{}", errors(&output));
 }
+
+/// What the command prints; it must go well.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_dataset_is_verified_checked_and_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    // Ten connections in two captures, as a capture program that begins a new file leaves them.
+    let (first, second, _) = two_pieces();
+    let second = [traffic::header(), second].concat();
+    let names = [file(folder.path(), "one.pcap", &first), file(folder.path(), "two.pcap", &second)];
+    let output = monitor(folder.path(), &["--pcap", names[0].to_str().unwrap(), names[1].to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let seen = folder.path().join("seen");
+
+    printed(Command::new(STARLING).args(["verify", "-q", "--at", "2026-01-01"]).arg(&seen));
+    let check = printed(Command::new(STARLING).arg("check").arg(&seen));
+    assert!(check.contains("1 rows in verdicts") && check.ends_with("lines add up\n"), "{check}");
+
+    let duckdb = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/duckdb");
+    let mut command = Command::new(STARLING);
+    let tables = printed(command.args(["report", "--format", "csv"]).arg(&seen).arg("--duckdb").arg(&duckdb));
+    // Two connections of each kind, each to a server of its own with the same certificate. The paper's numbers stand beside ours, so only the beginnings of lines are compared.
+    for (table, begin) in [
+        ("table2", "smtp,2,3870542,2,8626"),
+        ("table2", "https,2,,2,"),
+        ("table3", "smtp,2,100,59,2,100,97,100,"),
+        ("table3", "pop3,2,100,55,2,100,73,0,"),
+        ("table3", "imap,2,100,77,2,100,70,0,"),
+        ("table4", "TLSv1.2,4,66.67,"),
+        ("table4", "TLSv1.3,2,33.33,"),
+        ("fig3", "imaps,ECDHE,2,100"),
+        // Nobody knows their root.
+        ("fig5", "smtp,2,0,0,0,100,100,2,0,0,0,100,100"),
+        ("table7", "smtp,1,1,877,100,0,656,0"),
+        ("clear-login", "pop3,2,2,100,2,100,"),
+        ("logindisabled", "imap,2,100,31,2,100,16"),
+        ("hidden", "TLSv1.3,2,0,100,0,0"),
+    ] {
+        let all = tables.split_once(&format!("# {table}\n")).unwrap().1;
+        let answer = all.split("\n\n").next().unwrap();
+        assert!(answer.lines().any(|line| line.starts_with(begin)), "{table} has no line {begin}:\n{answer}");
+    }
+}

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A monitor that watches.
-struct Monitor {
-    child: Child,
-    dataset: PathBuf,
+pub(super) struct Monitor {
+    pub(super) child: Child,
+    pub(super) dataset: PathBuf,
 }
 
 impl Monitor {
-    fn start(namespace: &str, interface: &str, dataset: &Path, arguments: &str) -> Self {
+    pub(super) fn start(namespace: &str, interface: &str, dataset: &Path, arguments: &str) -> Self {
         let mut command = within(namespace, STARLING);
         command.args(["monitor", "-i", interface, "-o"]).arg(dataset).args(arguments.split_whitespace());
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -22,7 +22,7 @@ impl Monitor {
         Self { child, dataset: dataset.to_owned() }
     }
 
-    fn stop(self) -> Finished {
+    pub(super) fn stop(self) -> Finished {
         // Its lanes look every few milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(300));
         signal(&self.child, "INT");
@@ -37,14 +37,14 @@ impl Monitor {
     }
 }
 
-struct Finished {
-    output: Output,
-    manifest: Value,
-    dataset: PathBuf,
+pub(super) struct Finished {
+    pub(super) output: Output,
+    pub(super) manifest: Value,
+    pub(super) dataset: PathBuf,
 }
 
 impl Finished {
-    fn frames(&self, fate: &str) -> u64 {
+    pub(super) fn frames(&self, fate: &str) -> u64 {
         self.manifest["link"]["frames"][fate].as_u64().unwrap()
     }
 
@@ -52,19 +52,21 @@ impl Finished {
         self.manifest["link"]["bytes"][fate].as_u64().unwrap()
     }
 
-    fn account(&self, name: &str) -> u64 {
+    pub(super) fn account(&self, name: &str) -> u64 {
         self.manifest["account"][name].as_u64().unwrap()
     }
 }
 
 /// tcpdump in `namespace`, writing every frame to a file.
-struct Capture(Child, PathBuf);
+pub(super) struct Capture(Child, PathBuf);
 
 impl Capture {
-    fn start(namespace: &str, interface: &str, file: PathBuf) -> Self {
+    pub(super) fn start(namespace: &str, interface: &str, file: PathBuf) -> Self {
         let said = file.with_extension("err");
         let mut command = within(namespace, "tcpdump");
-        command.args(["-i", interface, "-s", "0", "-B", "65536", "-U", "-Z", "root", "-w"]).arg(&file);
+        command
+            .args(["-i", interface, "-s", "0", "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "-w"])
+            .arg(&file);
         let child = command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
         wait_until("tcpdump listens", || {
             std::fs::read_to_string(&said).is_ok_and(|text| text.contains("listening on"))
@@ -72,8 +74,13 @@ impl Capture {
         Self(child, file)
     }
 
-    fn stop(mut self) -> PathBuf {
-        std::thread::sleep(std::time::Duration::from_millis(500));
+    pub(super) fn stop(mut self) -> PathBuf {
+        // What it has not written yet when it is told to end it never writes.
+        let mut length = None;
+        while length != Some(std::fs::metadata(&self.1).unwrap().len()) {
+            length = Some(std::fs::metadata(&self.1).unwrap().len());
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
         signal(&self.0, "INT");
         self.0.wait().unwrap();
         self.1
@@ -106,7 +113,7 @@ fn columns(rows: &[Value], names: &[&str]) -> Vec<Vec<String>> {
 
 /// But counts of packets: XDP sees a batch of frames before the stack acknowledges the first of them, and before they are put
 /// together (GRO), tcpdump sees them after that. So which acknowledgements come before a handshake's end differs.
-const EVERYTHING: &str = "SELECT * EXCLUDE (time, duration_us, packets_client, packets_server) REPLACE (hex(chain_id) AS chain_id, \
+pub(super) const EVERYTHING: &str = "SELECT * EXCLUDE (time, duration_us, packets_client, packets_server) REPLACE (hex(chain_id) AS chain_id, \
                           hex(leaf_sha256) AS leaf_sha256) FROM connections ORDER BY client_ip, client_port";
 
 #[test]
@@ -154,7 +161,7 @@ fn a_live_link_shows_what_a_capture_of_it_and_tshark_show_and_nobody_notices() {
     assert_eq!(live.len(), replay.len());
     for (live, replay) in live.iter().zip(&replay) {
         for (column, value) in live.as_object().unwrap() {
-            assert_eq!(value, &replay[column], "{column}");
+            assert_eq!(value, &replay[column], "{column}: {live} {replay}");
         }
     }
     assert!(live.iter().all(|row| row["midstream"] == false && row["gaps"] == 0), "{live:?}");
@@ -203,9 +210,9 @@ fn attached(namespace: &str) -> String {
 }
 
 /// A server of TLS on port 443 of the far end, which sends as many bytes as it is asked for, and its client.
-struct Bulk {
-    pair: Pair,
-    folder: tempfile::TempDir,
+pub(super) struct Bulk {
+    pub(super) pair: Pair,
+    pub(super) folder: tempfile::TempDir,
     server: Child,
 }
 
@@ -239,7 +246,7 @@ for _ in range(int(sys.argv[1])):
 ";
 
 impl Bulk {
-    fn up() -> Self {
+    pub(super) fn up() -> Self {
         let pair = Pair::new();
         let folder = tempfile::tempdir().unwrap();
         let made = Command::new("openssl")
@@ -261,9 +268,14 @@ impl Bulk {
     }
 
     /// So many connections, one after the other, each of so many bytes from the server.
-    fn transfer(&self, connections: u32, bytes: u64) {
+    pub(super) fn transfer(&self, connections: u32, bytes: u64) {
+        self.transfer_from(&self.pair.near, connections, bytes);
+    }
+
+    /// From another namespace than the near one.
+    pub(super) fn transfer_from(&self, namespace: &str, connections: u32, bytes: u64) {
         let numbers = [connections.to_string(), bytes.to_string()];
-        let output = within(&self.pair.near, "python3").args(["-c", CLIENT]).args(numbers).output().unwrap();
+        let output = within(namespace, "python3").args(["-c", CLIENT]).args(numbers).output().unwrap();
         assert!(output.status.success(), "the transfer was disturbed: {}", errors(&output));
     }
 
