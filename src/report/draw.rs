@@ -31,7 +31,7 @@ const INK: RGBColor = RGBColor(34, 34, 34);
 const FAINT: RGBColor = RGBColor(222, 222, 222);
 
 const LINE: i32 = 18;
-const BAR: i32 = 11;
+const BAR: i32 = 13;
 const GAP: i32 = 9;
 const MARGIN: i32 = 12;
 

@@ -115,7 +115,7 @@ fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
         section id=(question.name) {
             h2 { (question.place) ": " (question.title) }
             p.question { (question.question) }
-            p.population { b { "Population: " } (question.population) }
+            p.population { b { "Population: " } (marked(&question.population)) }
             @for figure in figures {
                 figure {
                     div.wide role="img" aria-label=(figure.caption) { (PreEscaped(&figure.wide)) }
@@ -128,8 +128,17 @@ fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
             } @else if !sheet.rows.is_empty() {
                 div.scroll { (grid(sheet)) }
             }
-            @for note in question.notes.iter().chain(&sheet.notes) { p.note { (note) } }
+            @for note in question.notes.iter().chain(&sheet.notes) { p.note { (marked(note)) } }
             details.sql { summary { "SQL" } pre { code { (question.sql) } } }
+        }
+    }
+}
+
+/// Text whose words between backticks are code.
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
