@@ -5,6 +5,7 @@ use super::compare::{Answer, PAPER};
 use super::print::is_numeric;
 use super::question::Question;
 use super::sheet::{Sheet, shown};
+use super::table::Cell;
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -26,7 +27,7 @@ pub struct Source {
     pub facts: Vec<(String, String)>,
 }
 
-/// Of a table with more rows than these its figure is shown, and itself on demand.
+/// Of a table with more rows than these its figure is shown, and itself on demand; without a figure, its first rows.
 const LONG: usize = 40;
 
 const STYLE: &str = include_str!("page.css");
@@ -124,9 +125,13 @@ fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
                 }
             }
             @if !figures.is_empty() && sheet.rows.len() > LONG {
-                details.table { summary { "The numbers, " (sheet.rows.len()) " rows" } div.scroll { (grid(sheet)) } }
+                details.table { summary { "The numbers, " (sheet.rows.len()) " rows" } div.scroll { (grid(sheet, &sheet.rows)) } }
             } @else if !sheet.rows.is_empty() {
-                div.scroll { (grid(sheet)) }
+                @let (first, others) = sheet.rows.split_at(sheet.rows.len().min(LONG));
+                div.scroll { (grid(sheet, first)) }
+                @if !others.is_empty() {
+                    details.table { summary { "Further " (others.len()) " rows" } div.scroll { (grid(sheet, others)) } }
+                }
             }
             @for note in question.notes.iter().chain(&sheet.notes) { p.note { (marked(note)) } }
             details.sql { summary { "SQL" } pre { code { (question.sql) } } }
@@ -143,7 +148,7 @@ fn marked(text: &str) -> Markup {
     }
 }
 
-fn grid(sheet: &Sheet) -> Markup {
+fn grid(sheet: &Sheet, rows: &[Vec<Cell>]) -> Markup {
     let class = |at| is_numeric(sheet, at).then_some("number");
     let paper = |at: usize| sheet.columns[at].source.as_deref() == Some(PAPER);
     html! {
@@ -159,7 +164,7 @@ fn grid(sheet: &Sheet) -> Markup {
                 }
             }
             tbody {
-                @for row in &sheet.rows {
+                @for row in rows {
                     tr {
                         @for (at, cell) in row.iter().enumerate() {
                             td class=[class(at)] data-paper=[paper(at).then_some("")] { (shown(&sheet.columns[at], cell)) }
@@ -168,5 +173,32 @@ fn grid(sheet: &Sheet) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::report::catalogue;
+    use crate::report::sheet::Heading;
+
+    #[test]
+    fn of_a_long_table_all_rows_are_there_the_further_ones_folded_and_code_is_marked() {
+        let questions = catalogue::all().unwrap();
+        let question = questions.iter().find(|question| question.name == "table6").unwrap();
+        let shown = |rows: u32| {
+            let sheet = Sheet {
+                columns: vec![Heading { name: "asn".into(), source: None }],
+                rows: (0..rows).map(|asn| vec![Cell::Number(f64::from(asn))]).collect(),
+                notes: vec!["nothing in `<hosts>` here".into()],
+            };
+            shown_section(&Section { question, answers: Vec::new(), sheet }, &[]).into_string()
+        };
+        let (forty, more) = (shown(40), shown(42));
+        assert!(!forty.contains("Further") && forty.matches("<td").count() == 40);
+        let (first, folded) = more.split_once("<summary>Further 2 rows</summary>").unwrap();
+        assert_eq!((first.matches("<td").count(), folded.matches("<td").count()), (40, 2));
+        assert!(more.contains("nothing in <code>&lt;hosts&gt;</code> here"), "{more}");
     }
 }
