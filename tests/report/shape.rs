@@ -38,6 +38,17 @@ TLSv1.3,5,50,,3,30,
         json!({"bits": 768, "uplink": {"connections": 1, "connections_pct": 100},
         "census": {"servers": null, "servers_pct": null}, "2015": {"connections_pct": 1.4}})
     );
+    // The line of all protocols is there on either side alone.
+    let ocsp: Value = serde_json::from_str(&printed(&[uplink, "ocsp", "--format", "json"])).unwrap();
+    let rows = ocsp[0]["rows"].as_array().unwrap();
+    let total: u64 = rows
+        .iter()
+        .filter(|row| row["protocol"] != "all")
+        .filter_map(|row| row["uplink"]["connections"].as_u64())
+        .sum();
+    let row = rows.iter().find(|row| row["protocol"] == "all").unwrap();
+    assert_eq!(row["uplink"]["connections"].as_u64(), Some(total));
+    assert!(total > 0);
     let notes = [
         "census: there is nothing in `connections` (filled by starling monitor).",
         "uplink: there is nothing in `handshakes` (filled by starling scan).",

@@ -27,5 +27,5 @@ SELECT protocol, servers, stapling, pct(stapling, servers) AS stapling_pct, good
        connections, stapled_connections, pct(stapled_connections, connections) AS stapled_connections_pct,
        stapling_used_servers
 FROM active FULL JOIN passive USING (protocol)
-WHERE coalesce(servers, connections) > 0
+WHERE greatest(servers, connections) > 0
 ORDER BY study_order(protocol), protocol = 'all', protocol;
