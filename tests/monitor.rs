@@ -13,9 +13,14 @@ mod traffic;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use starling::base::UtcMicros;
+use starling::output::dataset::Dataset;
+use starling::output::parquet::Limits;
+use starling::record::row::{Sha256, Verdict};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
 const STARLING: &str = env!("CARGO_BIN_EXE_starling");
 
@@ -138,7 +143,7 @@ fn wait_for_parts(folder: &Path, count: usize) {
         if parts() >= count {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     panic!("no part appeared within a minute");
 }
@@ -260,4 +265,43 @@ fn the_dataset_is_verified_checked_and_reported() {
         let answer = all.split("\n\n").next().unwrap();
         assert!(answer.lines().any(|line| line.starts_with(begin)), "{table} has no line {begin}:\n{answer}");
     }
+}
+
+/// `starling check` on a dataset with one more judgement, of the chains `judged`: the lines that do not add up.
+fn wrong(seen: &Path, judged: &[Sha256]) -> Vec<String> {
+    let dataset = Dataset::judge(seen, UtcMicros(4_000_000_000_000_000)).unwrap();
+    let mut writer = dataset.part_writer(Limits { rows: u64::MAX, age: Duration::MAX });
+    for chain_id in judged {
+        writer.write(&Verdict { chain_id: *chain_id, ..Verdict::default() }, UtcMicros(0)).unwrap();
+    }
+    writer.close().unwrap();
+    dataset.remove_older_judgements().unwrap();
+    drop(dataset);
+    let output = Command::new(STARLING).arg("check").arg(seen).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("WRONG  ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn verdicts_that_are_missing_or_doubled_or_strange_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = file(folder.path(), "one.pcap", &two_pieces().0);
+    let output = monitor(folder.path(), &["--pcap", input.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let seen = folder.path().join("seen");
+    let mut chains: Vec<Sha256> = Vec::new();
+    for part in starling::output::stored::chain_parts(&seen).unwrap() {
+        starling::output::stored::prints(&part, "chain_id", |id| chains.push(id)).unwrap();
+    }
+    let [chain] = chains[..] else { panic!("{} chains", chains.len()) };
+    let name = "20961002T070640.000000";
+    assert_eq!(wrong(&seen, &[chain, chain]), [format!("2 rows in verdicts of {name} = 1 distinct chains judged")]);
+    assert_eq!(
+        wrong(&seen, &[[7; 32]]),
+        [
+            "1 of them of no chain of the dataset = 0 expected",
+            "1 of the chains found before it have no row in it = 0 expected"
+        ]
+    );
 }

@@ -162,31 +162,53 @@ fn check_verdicts(folder: &Path, report: &mut Report) {
     }
 }
 
-/// The first halves of all chains' fingerprints.
-fn chain_ids(folder: &Path) -> Result<BTreeSet<Id>, output::Error> {
-    let mut ids = BTreeSet::new();
+/// The first halves of all chains' fingerprints, by the run that found each first, in order.
+fn chain_ids(folder: &Path) -> Result<Vec<(String, BTreeSet<Id>)>, output::Error> {
+    let mut runs: Vec<(String, BTreeSet<Id>)> = Vec::new();
     for part in stored::chain_parts(folder)? {
-        stored::prints(&part, "chain_id", |id| _ = ids.insert(half(&id)))?;
+        let (mut ids, run) = (BTreeSet::new(), run_of(&part));
+        stored::prints(&part, "chain_id", |id| {
+            if !runs.iter().any(|(_, known)| known.contains(&half(&id))) {
+                ids.insert(half(&id));
+            }
+        })?;
+        match runs.last_mut().filter(|(last, _)| *last == run) {
+            Some((_, known)) => known.append(&mut ids),
+            None => runs.push((run, ids)),
+        }
     }
-    Ok(ids)
+    Ok(runs)
 }
 
-fn check_judgement(part: &Path, chains: &BTreeSet<Id>, report: &mut Report) {
+/// Name of the run that wrote a part.
+fn run_of(part: &Path) -> String {
+    let name = part.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    name.rsplit_once('-').map_or(name.clone(), |(run, _)| run.to_owned())
+}
+
+fn check_judgement(part: &Path, runs: &[(String, BTreeSet<Id>)], report: &mut Report) {
     let (mut judged, mut rows, mut strange) = (BTreeSet::new(), 0_u64, 0_u64);
     let read = stored::prints(part, "chain_id", |id| {
         rows += 1;
-        strange += u64::from(!chains.contains(&half(&id)));
+        strange += u64::from(!runs.iter().any(|(_, known)| known.contains(&half(&id))));
         judged.insert(half(&id));
     });
     if let Err(error) = read {
         return report.wrong(error.to_string());
     }
-    let name = part.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let distinct = judged.len() as u64;
-    report.equal((&format!("rows in verdicts of {name}"), rows), ("distinct chains judged", distinct));
+    let name = run_of(part);
+    let what = format!("rows in verdicts of {name}");
+    report.equal((&what, rows), ("distinct chains judged", judged.len() as u64));
     report.equal(("of them of no chain of the dataset", strange), ("expected", 0));
-    if let Some(more @ 1..) = chains.len().checked_sub(judged.len()) {
-        report.note(format!("{more} chains came after they were judged. Next step: starling verify"));
+    // Runs are named by their start, and none goes on while a dataset is judged.
+    let (mut missing, mut later) = (0, 0);
+    for (run, chains) in runs {
+        let count = chains.difference(&judged).count() as u64;
+        *(if *run < name { &mut missing } else { &mut later }) += count;
+    }
+    report.equal(("of the chains found before it have no row in it", missing), ("expected", 0));
+    if later > 0 {
+        report.note(format!("{later} chains came after they were judged. Next step: starling verify"));
     }
 }
 

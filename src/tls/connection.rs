@@ -1,6 +1,7 @@
 //! rustls' own connection, without the buffers that it comes with: four KiB for each are a third of what a connection may
 //! cost. What has come of a record or a message waits here, as long as it is, and nothing once it is read.
 
+use super::requests::Requests;
 use rustls::ClientConfig;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -20,6 +21,8 @@ pub(super) struct Connection {
     inner: UnbufferedClientConnection,
     /// Bytes of the server's that rustls has not done with.
     waiting: Vec<u8>,
+    /// What the server sends in the clear passes through this.
+    clear: Option<Box<Requests>>,
     peer_closed: bool,
 }
 
@@ -37,7 +40,7 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
         let inner = UnbufferedClientConnection::new(Arc::clone(config), name)?;
-        let mut connection = Self { inner, waiting: Vec::new(), peer_closed: false };
+        let mut connection = Self { inner, waiting: Vec::new(), clear: Some(Box::default()), peer_closed: false };
         connection.advance(&mut Vec::new(), out)?;
         Ok(connection)
     }
@@ -45,7 +48,14 @@ impl Connection {
     /// Takes bytes from the server; appends what they decrypt to to `plain`, and what is to be sent to `out`. With an
     /// error, that is an alert.
     pub(super) fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.waiting.extend_from_slice(bytes);
+        match &mut self.clear {
+            None => self.waiting.extend_from_slice(bytes),
+            Some(clear) => {
+                if !clear.filter(bytes, &mut self.waiting) {
+                    self.clear = None;
+                }
+            }
+        }
         let mut result = self.advance(plain, out);
         if result.is_err() {
             self.say_alert(out);

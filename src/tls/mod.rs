@@ -16,6 +16,7 @@ pub mod names;
 pub mod ocsp;
 mod pairs;
 mod random;
+mod requests;
 mod rung;
 mod session;
 pub mod suites;
