@@ -119,7 +119,7 @@ mod tests {
     const ENCRYPTED: [u8; 6] = [20, 3, 3, 0, 1, 1];
 
     fn record(payload: &[u8]) -> Vec<u8> {
-        [&[HANDSHAKE, 3, 3, 0, u8::try_from(payload.len()).unwrap()], payload].concat()
+        [&[HANDSHAKE, 3, 3, 0, u8::try_from(payload.len()).expect("a short one")], payload].concat()
     }
 
     fn filtered(bytes: &[u8], step: usize) -> Vec<u8> {
