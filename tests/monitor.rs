@@ -85,12 +85,16 @@ fn standard_input_is_read_and_a_cut_file_is_said() {
         .args(["monitor", "--pcap", "-", "-o"])
         .arg(folder.path().join("seen"))
         .stdin(Stdio::piped())
-        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let bytes = capture();
     child.stdin.take().unwrap().write_all(&bytes[..bytes.len() - 3]).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = errors(&output) + &String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("- ends in the middle of a packet, after "), "{said}");
     let manifest = manifest(folder.path());
     assert_eq!((&manifest["captures"][0]["end"], &manifest["rows"]["connections"]), (&"cut".into(), &1.into()));
 }
@@ -117,6 +121,29 @@ fn what_is_wrong_is_one_line_and_what_was_read_is_kept() {
     refused(&["--pcap", names[0], names[1], names[2]], 1, "bad.pcap: it is no capture file");
     assert_eq!(manifest(folder.path())["captures"][2]["end"], "whole");
     assert_eq!(manifest(folder.path())["account"]["recorded"], 1);
+}
+
+#[test]
+fn more_files_than_a_shell_lets_open_are_read_as_one_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second, packets) = two_pieces();
+    let mut names = vec![file(folder.path(), "0.pcap", &first)];
+    // Files without a packet between the two that have the connections.
+    names.extend((1..200).map(|number| file(folder.path(), &format!("{number}.pcap"), &traffic::header())));
+    names.push(file(folder.path(), "200.pcap", &[traffic::header(), second].concat()));
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", STARLING, "monitor", "-q", "-o"]);
+    let output = command.arg(folder.path().join("seen")).arg("--pcap").args(&names).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let manifest = manifest(folder.path());
+    assert_eq!((&manifest["account"]["connections"], &manifest["account"]["recorded"]), (&10.into(), &10.into()));
+    assert!(manifest["account"]["packets"].as_u64().unwrap() > packets);
+    // What is not enough by far is said before anything is read.
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", STARLING, "monitor", "-q", "-o"]);
+    let output = command.arg(folder.path().join("other")).arg("--pcap").args(&names).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("Next step: raise `ulimit -Hn`"), "{}", errors(&output));
 }
 
 /// A monitor that reads a pipe which stays open, and closes a part as soon as it has a row.

@@ -20,7 +20,7 @@ pub struct Args {
 pub enum Command {
     /// Sweep addresses x ports, talk to what answers, write a Parquet dataset.
     Scan(Box<Scan>),
-    /// Read captures: what mail, chat and web servers and their clients negotiate, a row a connection.
+    /// Read captures, or watch a link: what mail, chat and web servers and their clients negotiate, a row a connection.
     Monitor(Box<Monitor>),
     /// Prove from a dataset's files that its account adds up: every target, every answer, every row.
     Check(Check),
@@ -419,9 +419,11 @@ Examples:
   starling monitor -i eth1 -o live
   starling monitor -i eth2 --mirror --any-port -T 4 -t 86400 --part-age 3600 -o day
   duckdb -init week/views.sql -c \"select protocol, tls_version, count(*) from connections group by all\"")]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["pcap", "interface"]))]
 pub struct Monitor {
-    /// Capture files, in the order of time; - is standard input.
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "interface", conflicts_with = "interface")]
+    /// Capture files, in the order of time; - is standard input. They are read as one stream, as capture programs write them: a
+    /// connection goes on in the next file. Where time goes back from one to the next it does not.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     pub pcap: Vec<PathBuf>,
 
     /// Interface to watch: Ethernet, or the loopback (with --xdp-mode generic).

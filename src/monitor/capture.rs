@@ -46,6 +46,9 @@ pub enum End {
 /// Why a file could not be read. What was before the fault was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// It has no bytes.
+    #[error("it is empty")]
+    Empty,
     /// It does not begin as one.
     #[error("it is no capture file: neither pcap nor pcapng, nor one of them packed by gzip")]
     NotACapture,
@@ -81,6 +84,9 @@ pub fn read<'r>(
     mut each: impl FnMut(&Captured<'_>) -> ControlFlow<()>,
 ) -> Result<End, Error> {
     let head = head(&mut reader);
+    if head.is_empty() {
+        return Err(Error::Empty);
+    }
     let mut reader = create_reader(BUFFER, Cursor::new(head).chain(reader)).map_err(|_| Error::NotACapture)?;
     let mut sections = Sections::default();
     let (mut after, mut capacity) = (0, BUFFER);
@@ -259,7 +265,8 @@ mod tests {
                 "{length} {second}"
             );
         }
-        assert_eq!(all(b"").1, Err(Error::NotACapture));
+        assert_eq!(all(b"").1, Err(Error::Empty));
+        assert_eq!(all(b"\xd4\xc3").1, Err(Error::NotACapture));
         assert_eq!(all(b"220 mail.example ESMTP and so on, no capture file").1, Err(Error::NotACapture));
     }
 

@@ -164,6 +164,14 @@ impl Conversation {
     fn bytes(&mut self, from: Direction, bytes: &[u8]) {
         match &mut self.phase {
             Phase::Begin(said) => {
+                let bytes = if said.is_empty() && from == Direction::Client {
+                    recognise::behind_proxy_header(bytes)
+                } else {
+                    bytes
+                };
+                if bytes.is_empty() {
+                    return;
+                }
                 let room = recognise::BYTES_MAX.saturating_sub(said.iter().map(|(_, bytes)| bytes.len()).sum());
                 match said.last_mut() {
                     Some((last, kept)) if *last == from => kept.extend_from_slice(&bytes[..room.min(bytes.len())]),

@@ -84,10 +84,12 @@ pub fn segment<'a>(captured: &Captured<'a>) -> Result<Segment<'a>, Unusable> {
         113 => ethertype(bytes, 14, 16, 0),
         276 => ethertype(bytes, 0, 20, 0),
         // PPP, perhaps in HDLC-like framing (RFC 1662).
-        9 => match bytes {
+        9 | 50 => match bytes {
             [0xff, 0x03, 0x00, 0x21 | 0x57, packet @ ..] | [0x00, 0x21 | 0x57, packet @ ..] => ip(packet, 0),
             _ => Err(Unusable::NotIp),
         },
+        // Cisco's HDLC: an address, a byte, a type of Ethernet's.
+        104 => ethertype(bytes, 2, 4, 0),
         _ => Err(Unusable::Link),
     }
 }

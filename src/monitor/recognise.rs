@@ -51,6 +51,24 @@ pub(super) fn server_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [22, 3, 0..=4, _, _, 2, 0, _, _, 3, ..])
 }
 
+/// What follows the header of the PROXY protocol (versions 1 and 2 of
+/// <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>), in which a load balancer says who its client is. It is sent at once,
+/// so it is whole in the first portion or it is none.
+pub(super) fn behind_proxy_header(bytes: &[u8]) -> &[u8] {
+    const LINE_MAX: usize = 107;
+    const MAGIC: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    let length = if bytes.starts_with(b"PROXY ") {
+        bytes.iter().take(LINE_MAX).position(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+    } else if let [version, _, high, low, ..] = bytes.strip_prefix(MAGIC).unwrap_or_default()
+        && version >> 4 == 2
+    {
+        MAGIC.len() + 4 + usize::from(u16::from_be_bytes([*high, *low]))
+    } else {
+        0
+    };
+    bytes.get(length..).unwrap_or(bytes)
+}
+
 /// What a conversation is that began with these words.
 pub(super) fn by_content(said: &[(Direction, Vec<u8>)]) -> Verdict {
     let of = |side| said.iter().find(|(from, _)| *from == side).map(|(_, bytes)| bytes.as_slice());
@@ -96,6 +114,11 @@ fn from_client(bytes: &[u8], server: Option<&[u8]>) -> Verdict {
 fn from_server(bytes: &[u8], client: Option<&[u8]>) -> Verdict {
     if server_hello(bytes) {
         return Verdict::Tls;
+    }
+    // Of a capture that has one side only.
+    let trimmed = bytes.trim_ascii_start();
+    if trimmed.starts_with(b"<") {
+        return stream(trimmed);
     }
     if bytes.len() < 4 && bytes.iter().all(|byte| b"220 -+OK*".contains(byte)) {
         return Verdict::More;
@@ -152,7 +175,7 @@ mod tests {
     #[test]
     fn first_words_of_each_protocol() {
         use Direction::{Client, Server};
-        let cases: [(&Said, Verdict); 16] = [
+        let cases: [(&Said, Verdict); 17] = [
             (&[(Client, b"\x16\x03\x01\x00\x10\x01")], Verdict::Tls),
             (&[(Client, b"\x16\x03\x01")], Verdict::More),
             (&[(Client, b"\x80\x2e\x01\x03\x01")], Verdict::Tls),
@@ -169,9 +192,20 @@ mod tests {
             (&[(Client, b"<?xml version='1.0'?>")], Verdict::More),
             (&[(Client, b"<stream:stream xmlns='jabber:server'")], Verdict::Clear(Protocol::XmppServer)),
             (&[(Client, b"<html>")], Verdict::Nothing),
+            (&[(Server, b"<stream:stream xmlns='jabber:client'")], Verdict::Clear(Protocol::XmppClient)),
         ];
         for (said, expected) in cases {
             assert_eq!(verdict(said), expected, "{said:?}");
+        }
+        for (bytes, rest) in [
+            (&b"PROXY TCP4 10.0.0.1 10.0.0.2 1 25\r\nEHLO x\r\n"[..], &b"EHLO x\r\n"[..]),
+            (b"PROXY UNKNOWN\r\n", b""),
+            (b"PROXY TCP4 10.0", b"PROXY TCP4 10.0"),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x02ab\x16\x03", b"\x16\x03"),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x09ab", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x09ab"),
+            (b"EHLO x\r\n", b"EHLO x\r\n"),
+        ] {
+            assert_eq!(behind_proxy_header(bytes), rest, "{}", bytes.escape_ascii());
         }
         assert_eq!(verdict(&[(Server, &[b"220 ".to_vec(), vec![b'x'; BYTES_MAX]].concat())]), Verdict::Nothing);
     }

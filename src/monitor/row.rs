@@ -140,7 +140,8 @@ fn numbers(list: &[u16]) -> Vec<u32> {
 /// GREASE (RFC 8701) left out.
 fn ja3(hello: &ClientHello) -> String {
     let list = |numbers: &[u16]| {
-        let kept = numbers.iter().filter(|number| **number & 0x0f0f != 0x0a0a);
+        let grease = |number: u16| number & 0x0f0f == 0x0a0a && number >> 8 == number & 0xff;
+        let kept = numbers.iter().filter(|number| !grease(**number));
         kept.map(u16::to_string).collect::<Vec<_>>().join("-")
     };
     let formats = hello.point_formats.iter().map(u8::to_string).collect::<Vec<_>>().join("-");
@@ -152,3 +153,7 @@ fn ja3(hello: &ClientHello) -> String {
         text
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests;

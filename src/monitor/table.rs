@@ -26,6 +26,8 @@ const QUIET_TIME: i64 = 60_000_000;
 const STRAGGLER: i64 = 1_000_000;
 /// How long what comes of a released connection was under way already, in microseconds.
 const UNDER_WAY: i64 = 1_000_000;
+/// How far the clock of captures in a row may go back, in microseconds: packets at the seam of two files may be exchanged.
+const BACK: i64 = 1_000_000;
 /// No neighbour in a list.
 const NONE: u32 = u32::MAX;
 
@@ -138,6 +140,15 @@ impl Monitor {
                 *self.unusable(unusable) += 1;
                 None
             }
+        }
+    }
+
+    /// Another file begins, with a packet of this time. Files in a row are one stream, as capture programs write them: a connection
+    /// goes on in the next. If time goes back they are not, and every connection is over.
+    pub fn next_file(&mut self, first: UtcMicros) {
+        if first.0 < self.now.0.saturating_sub(BACK) {
+            self.finish();
+            self.now = first;
         }
     }
 

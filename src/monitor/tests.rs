@@ -313,6 +313,49 @@ fn the_same_syn_opens_another_connection_once_stragglers_are_over() {
 }
 
 #[test]
+fn files_in_a_row_are_one_stream_unless_time_goes_back() {
+    // The connection is open where the file ends.
+    let packets = &upgraded().packets[..9];
+    for (begins, connections) in [(0, 2), (-2_000_000, 2), (packets.len() as i64 * 1_000, 1), (-500_000, 1)] {
+        let mut monitor = Monitor::new(config());
+        let start = 10_000_000;
+        for begin in [start, start + begins] {
+            monitor.next_file(UtcMicros(begin));
+            for (at, bytes) in (0..).zip(packets) {
+                // Ten seconds of capture.
+                let time = UtcMicros(begin + if begins == 0 { at * 1_000_000 } else { at * 1_000 });
+                monitor.handle(&Captured { time, link: 1, bytes });
+            }
+        }
+        monitor.finish();
+        let account = monitor.account();
+        assert_eq!((account.connections, account.wrong()), (connections, vec![]), "{begins}");
+        assert_eq!(account.recorded, connections);
+    }
+}
+
+#[test]
+fn behind_a_load_balancers_header_the_conversation_is_understood() {
+    let mut wire = Wire::open(25);
+    wire.says(Client, b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 25\r\n");
+    wire.says(Server, b"220 mail ready\r\n");
+    wire.says(Client, b"EHLO client\r\n");
+    wire.says(Server, b"250-mail\r\n250 STARTTLS\r\n");
+    wire.close();
+    let row = one(&wire.packets).row;
+    assert_eq!(
+        (row.protocol, row.starttls_offered, row.capabilities_before),
+        ("smtp", Some(true), vec!["STARTTLS".into()])
+    );
+    let mut wire = Wire::open(443);
+    wire.says(Client, &[&b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 443\r\n"[..], &client_hello()].concat());
+    wire.says(Server, &server_flight(&[b"leaf"]));
+    wire.close();
+    let row = one(&wire.packets).row;
+    assert_eq!((row.protocol, row.client_ja3.is_some(), row.certificates), ("https", true, Some("seen")));
+}
+
+#[test]
 fn what_is_on_other_ports_is_recognised_only_if_wanted() {
     let mut wire = upgraded();
     for packet in &mut wire.packets {

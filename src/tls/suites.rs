@@ -32,17 +32,31 @@ impl Class {
     }
 }
 
+/// The parts of a cipher suite. Suites that never came into the registry have those of their equals there: drafts of ChaCha20
+/// (draft-agl-tls-chacha20poly1305), and Netscape's of its FIPS mode.
+pub(super) fn parts(suite: u16) -> Option<&'static TlsCipherSuite> {
+    TlsCipherSuite::from_id(match suite {
+        0xcc13 => 0xcca8,
+        0xcc14 => 0xcca9,
+        0xcc15 => 0xccaa,
+        0xfefe | 0xffe1 => 0x0009,
+        0xfeff | 0xffe0 => 0x000a,
+        registered => registered,
+    })
+}
+
 /// The class of a cipher suite. In TLS 1.3 it follows from the `group` of the key exchange (RFC 8446, section
 /// 4.2.7); without one it is the elliptic curves that all servers speak.
 pub fn class(suite: u16, group: Option<u16>) -> Class {
-    let Some(suite) = TlsCipherSuite::from_id(suite) else { return Class::Other };
+    let Some(suite) = parts(suite) else { return Class::Other };
     match (suite.kx, suite.au, suite.enc) {
         (TlsCipherKx::Tls13, ..) if matches!(group, Some(0x0100..=0x01ff)) => Class::Dhe,
         (TlsCipherKx::Tls13, ..) => Class::Ecdhe,
         _ if is_export(suite) => Class::Other,
         (_, TlsCipherAu::Null, _) | (_, _, TlsCipherEnc::Null) => Class::Other,
         (TlsCipherKx::Ecdhe, ..) => Class::Ecdhe,
-        (TlsCipherKx::Dhe, ..) => Class::Dhe,
+        // The registry calls two suites PSK_DHE.
+        (TlsCipherKx::Dhe, ..) | (_, TlsCipherAu::Dhe, _) => Class::Dhe,
         (_, _, TlsCipherEnc::Aes) => Class::Aes,
         (_, _, TlsCipherEnc::Rc4) => Class::Rc4,
         _ => Class::Other,
@@ -114,6 +128,11 @@ mod tests {
             (0x0014, None, "other"),
             (0xc010, None, "other"),
             (0x5555, None, "other"),
+            (0xcc13, Some(23), "ECDHE"),
+            (0xfeff, None, "other"),
+            (0xc0aa, None, "DHE"),
+            (0xc037, None, "ECDHE"),
+            (0x008c, None, "AES"),
         ] {
             assert_eq!(class(suite, group).name(), expected, "0x{suite:04x}");
         }

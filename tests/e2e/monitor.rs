@@ -171,9 +171,11 @@ fn a_live_link_shows_what_a_capture_of_it_and_tshark_show_and_nobody_notices() {
     assert_eq!(query(&seen, chains), query(&replayed, chains));
 
     // What tshark finds in the hellos.
+    let upgrades =
+        live.iter().filter(|row| !["443", "465", "993", "995"].contains(&&*row["server_port"].to_string())).count();
     let hellos = tshark(&capture, "tls.handshake.type == 1", &["tcp.srcport", "tcp.dstport", "tls.handshake.ja3"]);
     let rows: Vec<Value> = live.iter().filter(|row| !row["client_ja3"].is_null()).cloned().collect();
-    held_against(&columns(&rows, &["client_port", "server_port", "client_ja3"]), &hellos);
+    held_against(&columns(&rows, &["client_port", "server_port", "client_ja3"]), &hellos, upgrades);
     let chosen = tshark(&capture, "tls.handshake.type == 2", &["tcp.dstport", "tls.handshake.ciphersuite"]);
     let rows: Vec<Value> = live
         .iter()
@@ -183,19 +185,20 @@ fn a_live_link_shows_what_a_capture_of_it_and_tshark_show_and_nobody_notices() {
             Some(row)
         })
         .collect();
-    held_against(&columns(&rows, &["client_port", "tls_cipher"]), &chosen);
+    held_against(&columns(&rows, &["client_port", "tls_cipher"]), &chosen, upgrades);
 }
 
 /// What tshark finds is ours. It finds nothing behind a go-ahead that tcpdump wrote down after the hello it allows, as
-/// happens on a busy machine: so we may have a little more.
-fn held_against<T: PartialEq + std::fmt::Debug>(ours: &[T], tsharks: &[T]) {
+/// happens on a busy machine: so of the `upgrades` we may have more.
+fn held_against<T: PartialEq + std::fmt::Debug>(ours: &[T], tsharks: &[T], upgrades: usize) {
     assert!(tsharks.iter().all(|one| ours.contains(one)), "ours {ours:?}, tshark's {tsharks:?}");
-    assert!(ours.len() <= tsharks.len() + 2, "ours {ours:?}, tshark's {tsharks:?}");
+    assert!(ours.len() <= tsharks.len() + upgrades, "ours {ours:?}, tshark's {tsharks:?}");
 }
 
-/// The number of a suite, as tshark writes it.
+/// The number of a suite, as tshark writes it: the registered one, whose name a draft of ChaCha20 shares.
 fn number(name: &str) -> String {
-    let number = (0..=u16::MAX).find(|number| starling::tls::names::cipher(*number) == name);
+    let mut registered = (0..=u16::MAX).filter(|number| !(0xcc13..=0xcc15).contains(number));
+    let number = registered.find(|number| starling::tls::names::cipher(*number) == name);
     format!("0x{:04x}", number.unwrap_or_else(|| panic!("no suite is called {name}")))
 }
 

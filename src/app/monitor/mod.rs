@@ -231,7 +231,8 @@ pub fn run(plan: &Plan) -> Result<Ended> {
         wrong.push(format!("{} connections recorded, but {} rows on disk", account.recorded, rows.connections));
     }
     ensure!(wrong.is_empty(), "the account does not add up: {}. Next step: report this", wrong.join("; "));
-    let text = summary(plan, &account, rows, clock.now().as_nanos());
+    let remarks: String = manifest.captures.iter().filter_map(pcap::Report::remark).collect();
+    let text = remarks + &summary(plan, &account, rows, clock.now().as_nanos());
     if !finished.failures.is_empty() {
         show(&text);
         bail!(

@@ -8,11 +8,12 @@ use crate::monitor::table::Monitor;
 use crate::monitor::{Config, Recorded};
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::MultiGzDecoder;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -20,6 +21,9 @@ use std::thread::{Builder, JoinHandle};
 
 /// Packets after which the others are told how far the reader is.
 const TELL: u64 = 4_096;
+
+/// The end of a file in the middle of a packet.
+const CUT: &str = "cut";
 
 /// What came of a file.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +34,19 @@ pub(super) struct Report {
     end: String,
     #[serde(skip)]
     failed: bool,
+}
+
+impl Report {
+    /// What who started the program should know, though nothing failed.
+    pub(super) fn remark(&self) -> Option<String> {
+        let Self { path, packets, end, .. } = self;
+        (end == CUT).then(|| {
+            format!(
+                "{} ends in the middle of a packet, after {packets}: was it cut, or is it still written?\n",
+                path.display()
+            )
+        })
+    }
 }
 
 /// Files that are open.
@@ -62,6 +79,11 @@ impl<R: Read> Read for Counting<R> {
 impl Captures {
     /// Opens the files.
     pub(super) fn open(paths: &[PathBuf]) -> Result<Self> {
+        // All are opened before privileges are given up, and nine days of captures can be thousands of files.
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            // Where that fails there may be few enough.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+        }
         let mut captures = Self { sources: Vec::new(), size: 0, progress: Progress::new(1) };
         for path in paths {
             let source = open(path, &captures.progress, &mut captures.size)?;
@@ -71,25 +93,36 @@ impl Captures {
     }
 }
 
+/// Why a capture cannot be opened.
+fn refusal(path: &Path, error: std::io::Error) -> anyhow::Error {
+    let many = error.raw_os_error() == Some(nix::errno::Errno::EMFILE as i32);
+    let remedy = if many { ". Next step: raise `ulimit -Hn`, or join captures by `mergecap`" } else { "" };
+    anyhow!("--pcap {}: {error}{remedy}", path.display())
+}
+
 /// Opens a capture; adds its size to `size`.
 fn open(path: &PathBuf, progress: &Arc<Progress>, size: &mut u64) -> Result<Source> {
     let mut inner: Box<dyn Read + Send> = if path.as_os_str() == "-" {
         Box::new(Pipe::stdin(Arc::clone(progress)).context("--pcap -")?)
     } else {
-        let file = File::open(path).with_context(|| format!("--pcap {}", path.display()))?;
+        let file = File::open(path).map_err(|error| refusal(path, error))?;
         let found = file.metadata().with_context(|| format!("--pcap {}", path.display()))?;
         ensure!(!found.is_dir(), "--pcap {} is a folder. Next step: name the files in it", path.display());
         *size += found.len();
         if found.is_file() { Box::new(file) } else { Box::new(Pipe::new(file, Arc::clone(progress))) }
     };
     inner = Box::new(Counting { inner, progress: Arc::clone(progress) });
+    Ok(Source { path: path.clone(), reader: inner })
+}
+
+/// Takes off gzip's packing, if there is one. When it is the file's turn: of all the others nothing is kept in memory.
+fn unpacked(mut reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
     let mut magic = Vec::new();
-    // What cannot be read now is reported when its turn comes.
-    let _ = inner.by_ref().take(2).read_to_end(&mut magic);
+    // What cannot be read now cannot be read then.
+    let _ = reader.by_ref().take(2).read_to_end(&mut magic);
     let packed = magic == [0x1f, 0x8b];
-    let whole = std::io::Cursor::new(magic).chain(inner);
-    let reader: Box<dyn Read + Send> = if packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
-    Ok(Source { path: path.clone(), reader })
+    let whole = std::io::Cursor::new(magic).chain(reader);
+    if packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) }
 }
 
 impl Opened for Captures {
@@ -150,11 +183,14 @@ fn read_all(sources: Vec<Source>, config: Config, progress: &Progress, rows: &Sy
     let mut gone = false;
     for source in sources {
         let before = monitor.account().packets;
-        let mut since_told = 0;
+        let (mut since_told, mut begun) = (0, false);
         let end = if gone {
             Ok(End::Stopped)
         } else {
-            capture::read(source.reader, |packet| {
+            capture::read(unpacked(source.reader), |packet| {
+                if !std::mem::replace(&mut begun, true) {
+                    monitor.next_file(packet.time);
+                }
                 monitor.handle(packet);
                 while let Some(recorded) = monitor.poll() {
                     gone |= rows.send(recorded).is_err();
@@ -173,7 +209,7 @@ fn read_all(sources: Vec<Source>, config: Config, progress: &Progress, rows: &Sy
         let failed = end.is_err();
         let end = match end {
             Ok(End::Whole) => "whole".to_owned(),
-            Ok(End::Cut) => "cut".to_owned(),
+            Ok(End::Cut) => CUT.to_owned(),
             Ok(End::Stopped) => "stopped".to_owned(),
             Err(error) => error.to_string(),
         };

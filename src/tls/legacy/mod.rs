@@ -44,6 +44,7 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
+const HEARTBEAT: u8 = 24;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,6 +289,7 @@ impl Engine {
             Content::Alert => ALERT,
             Content::Handshake => HANDSHAKE,
             Content::ApplicationData => APPLICATION_DATA,
+            Content::Heartbeat => HEARTBEAT,
         };
         let text = match &mut self.opening {
             Some(opening) => opening.open(content, &mut record).ok_or(Failure::Record)?,
@@ -305,7 +307,8 @@ impl Engine {
                 plain.extend_from_slice(text);
                 Ok(())
             }
-            Content::ApplicationData => Err(Failure::UnexpectedRecord(APPLICATION_DATA)),
+            // Nobody was told that we would take a heartbeat.
+            Content::ApplicationData | Content::Heartbeat => Err(Failure::UnexpectedRecord(content)),
         }?;
         // The next record goes into the same memory.
         record.clear();

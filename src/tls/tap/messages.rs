@@ -107,20 +107,27 @@ pub(in crate::tls) enum Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     /// Takes them off the front of a ServerKeyExchange (RFC 5246, section 7.4.3; RFC 8422, section 5.4; RFC 2246,
-    /// section 7.4.3 for the temporary RSA key).
+    /// section 7.4.3 for the temporary RSA key). With a pre-shared key a hint of it comes first (RFC 4279, sections 2 to 4; RFC
+    /// 5489, section 2).
     pub(in crate::tls) fn take(suite: &TlsCipherSuite, reader: &mut Reader<'a>) -> Option<Self> {
+        let shared = is_shared(suite);
+        if shared {
+            reader.vector16()?;
+        }
         Some(match suite.kx {
             // The registry calls the anonymous suites DH and ECDH.
             TlsCipherKx::Ecdhe | TlsCipherKx::Ecdh => match reader.u8()? {
                 3 => Self::Curve { group: reader.u16()?, public: reader.vector8()?.rest() },
                 _ => Self::ExplicitCurve,
             },
-            TlsCipherKx::Dhe | TlsCipherKx::Dh => Self::FiniteField {
-                prime: reader.vector16()?.rest(),
-                generator: reader.vector16()?.rest(),
-                public: reader.vector16()?.rest(),
-            },
-            TlsCipherKx::Rsa => {
+            kx if matches!(kx, TlsCipherKx::Dhe | TlsCipherKx::Dh) || suite.au == TlsCipherAu::Dhe => {
+                Self::FiniteField {
+                    prime: reader.vector16()?.rest(),
+                    generator: reader.vector16()?.rest(),
+                    public: reader.vector16()?.rest(),
+                }
+            }
+            TlsCipherKx::Rsa if !shared => {
                 let modulus = reader.vector16()?.rest();
                 reader.vector16()?;
                 Self::Rsa { modulus }
@@ -128,6 +135,11 @@ impl<'a> Parameters<'a> {
             _ => Self::Other,
         })
     }
+}
+
+/// Whether a key that both know authenticates them. The registry calls two suites PSK_DHE instead of DHE_PSK.
+fn is_shared(suite: &TlsCipherSuite) -> bool {
+    suite.au == TlsCipherAu::Psk || suite.kx == TlsCipherKx::Psk
 }
 
 impl KeyExchange {
@@ -140,7 +152,7 @@ impl KeyExchange {
             Parameters::Rsa { modulus } => found.rsa_bits = Some(bits(modulus)),
             Parameters::ExplicitCurve | Parameters::Other => return Some(found),
         }
-        if version == 0x0303 && suite.au != TlsCipherAu::Null {
+        if version == 0x0303 && suite.au != TlsCipherAu::Null && !is_shared(suite) {
             found.signature = Some(reader.u16()?);
         }
         Some(found)
@@ -189,5 +201,19 @@ mod tests {
         );
         assert_eq!(export.and_then(|kx| kx.rsa_bits), Some(512));
         assert_eq!(KeyExchange::parse(suite(0xc02f), 0x0303, &[3, 0]), None);
+    }
+
+    #[test]
+    fn a_hint_of_the_key_comes_before_the_exchange() {
+        let hint = [0, 3, b'k', b'e', b'y'];
+        let of = |id, rest: &[u8]| KeyExchange::parse(suite(id), 0x0303, &[&hint, rest].concat());
+        let curve = KeyExchange { group: Some(23), ..KeyExchange::default() };
+        assert_eq!(of(0xc037, &[3, 0, 23, 1, 9]), Some(curve), "ECDHE_PSK, and nothing is signed");
+        let field = KeyExchange { dh_bits: Some(16), ..KeyExchange::default() };
+        for id in [0x0090, 0xc0aa] {
+            assert_eq!(of(id, &[0, 2, 0x80, 0, 0, 1, 2, 0, 1, 3]), Some(field), "0x{id:04x}");
+        }
+        assert_eq!(of(0x0094, &[]), Some(KeyExchange::default()), "RSA_PSK has the hint only");
+        assert_eq!(of(0x008c, &[]), Some(KeyExchange::default()));
     }
 }

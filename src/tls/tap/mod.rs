@@ -14,6 +14,7 @@ pub(super) mod record;
 mod secret;
 mod v2;
 
+use super::suites;
 use handshake::{Messages, kind};
 pub(super) use hello::extension;
 pub use hello::{ClientHello, ServerHello};
@@ -22,7 +23,6 @@ pub use messages::{Certificates, KeyExchange};
 use reader::Reader;
 use record::{Content, NotTls, PAYLOAD_MAX, Portion, Records};
 use secret::Opener;
-use tls_parser::TlsCipherSuite;
 
 const TLS_1_3: u16 = 0x0304;
 /// Shortest encrypted record that can be a Finished (RFC 8446, section 4.4.4, with a hash and a tag). Shorter are an alert,
@@ -330,6 +330,8 @@ impl Tap {
                 Ok(())
             }
             Content::ApplicationData => self.encrypted(portion),
+            // Heartbleed was sent before the handshake was over.
+            Content::Heartbeat => Ok(()),
         }
     }
 
@@ -450,7 +452,7 @@ fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
             }
         }
         kind::SERVER_KEY_EXCHANGE => {
-            if let Some(suite) = flight.server_hello.as_ref().and_then(|hello| TlsCipherSuite::from_id(hello.suite)) {
+            if let Some(suite) = flight.server_hello.as_ref().and_then(|hello| suites::parts(hello.suite)) {
                 flight.key_exchange = KeyExchange::parse(suite, version, body)?;
             }
         }

@@ -13,6 +13,8 @@ pub(in crate::tls) enum Content {
     Alert,
     Handshake,
     ApplicationData,
+    /// RFC 6520.
+    Heartbeat,
 }
 
 /// A record's header.
@@ -90,6 +92,7 @@ impl Records {
             (_, 21) => Content::Alert,
             (_, 22) => Content::Handshake,
             (_, 23) => Content::ApplicationData,
+            (_, 24) => Content::Heartbeat,
             _ => return Err(NotTls),
         };
         if self.have > 1 && self.partial[1] != 3 {
@@ -127,12 +130,14 @@ mod tests {
 
     #[test]
     fn any_portions_give_the_same_records() {
-        let bytes = [22, 3, 1, 0, 3, 1, 2, 3, 21, 3, 0, 0, 2, 2, 40, 23, 3, 3, 0, 0, 20, 3, 3, 0, 1, 1];
+        let bytes =
+            [22, 3, 1, 0, 3, 1, 2, 3, 21, 3, 0, 0, 2, 2, 40, 23, 3, 3, 0, 0, 20, 3, 3, 0, 1, 1, 24, 3, 2, 0, 1, 1];
         let whole = vec![
             (Content::Handshake, vec![1, 2, 3]),
             (Content::Alert, vec![2, 40]),
             (Content::ApplicationData, vec![]),
             (Content::ChangeCipherSpec, vec![1]),
+            (Content::Heartbeat, vec![1]),
         ];
         for step in 1..=bytes.len() {
             assert_eq!(all(&bytes, step), Ok(whole.clone()), "{step}");
