@@ -59,7 +59,7 @@ const CALL_UNKEPT: u32 = 1 << 20;
 const SOON: Duration = Duration::from_millis(20);
 /// So many probes may always wait.
 const AHEAD_MIN: usize = 256;
-/// How long the lane may leave a ring alone that is nearly full.
+/// How long the lane may leave a ring alone that is full.
 const REST: Duration = Duration::from_micros(300);
 /// How long the sending thread sleeps at most before it looks again.
 const NAP: Duration = Duration::from_millis(100);
@@ -106,6 +106,8 @@ pub struct Live {
     /// Most probes in the ring ever, and now.
     ahead: usize,
     limit: usize,
+    /// The ring is being filled up; otherwise it has enough.
+    filling: bool,
     has_clock: bool,
     throttle: Throttle,
     began: Instant,
@@ -151,6 +153,7 @@ impl Live {
             mapping,
             ahead: ahead.clamp(AHEAD_MIN, SIZE),
             limit: 0,
+            filling: true,
             has_clock: template.clock.is_some(),
             throttle: Throttle::default(),
             began: Instant::now(),
@@ -179,9 +182,15 @@ impl Live {
         let soon = self.throttle.within(SOON).map_or(SIZE, |probes| probes.max(AHEAD_MIN));
         self.limit = self.ahead.min(window).min(soon);
         self.shared.limit.store(self.limit, Ordering::Relaxed);
-        let room = self.limit.saturating_sub(self.ring.used()).min(budget);
+        let used = self.ring.used();
+        let room = self.limit.saturating_sub(used);
+        // Once full it is left alone until half of it is taken: many probes in a row cost less than few at a time.
+        self.filling = if self.filling { room > 0 } else { used <= self.limit / 2 };
+        if !self.filling {
+            return 0;
+        }
         let Counts { made, sent, refused, .. } = self.mapping.counts();
-        let room = self.throttle.allow(self.began.elapsed(), Fate { made, sent, refused }, room);
+        let room = self.throttle.allow(self.began.elapsed(), Fate { made, sent, refused }, room.min(budget));
         let mut count = 0;
         while count < room {
             let Some(probe) = probes.next() else { break };
@@ -237,9 +246,7 @@ impl Live {
 
     /// How long nothing is wanted: the ring has enough, or the driver no more.
     pub(super) fn rest(&self) -> Duration {
-        let counts = self.mapping.counts();
-        let enough = counts.made - counts.next > self.limit as u64 * 3 / 4;
-        if enough || self.throttle.holds() { REST } else { Duration::ZERO }
+        if !self.filling || self.throttle.holds() { REST } else { Duration::ZERO }
     }
 
     /// Adds what became of the probes.
