@@ -187,6 +187,21 @@ fn a_dataset_without_rows_opens_and_has_every_column_with_its_type_and_meaning()
 }
 
 #[test]
+fn the_documentation_names_each_view_and_macro() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dataset, _writer) = create(parent.path());
+    let names = "SELECT view_name AS name FROM duckdb_views() WHERE NOT internal
+                 UNION SELECT function_name FROM duckdb_functions() WHERE NOT internal AND function_type = 'macro'";
+    let names: Vec<_> = query(&dataset, names).iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+    assert!(names.len() > TABLES.len() + 9, "{names:?}");
+    let text = include_str!("../docs/OUTPUT.md");
+    for name in names {
+        let spelled = [format!("`{name}`"), format!("`{name}("), format!("## {name}\n")];
+        assert!(spelled.iter().any(|name| text.contains(name)), "{name} is not in docs/OUTPUT.md");
+    }
+}
+
+#[test]
 fn the_dataset_opens_from_anywhere_and_after_a_move() {
     let parent = tempfile::tempdir().unwrap();
     // Everything that means something to a pattern or to SQL.

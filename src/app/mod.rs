@@ -1,5 +1,6 @@
 //! The shell: threads, clocks, signals, interfaces, files. Decides nothing that an engine could decide.
 
+pub mod asns;
 pub mod check;
 pub mod clock;
 pub mod doctor;

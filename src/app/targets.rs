@@ -127,9 +127,7 @@ fn prefixes(option: &str, path: &Path) -> Result<Vec<Range>> {
 /// The addresses that a routing table announces, less the reserved ones: dumps hold private prefixes, too.
 fn routing_table(path: &Path, loaded: &mut Loaded) -> Result<AddressSet> {
     let context = || format!("--allow-rib {}", path.display());
-    let mut progress = Progress::new(path);
-    let input = decompressed(opened(path).with_context(context)?).with_context(context)?;
-    let rib = Rib::read(input, &mut |records| progress.tell(records, "records")).with_context(context)?;
+    let rib = read_rib(path).with_context(context)?;
     let announced = rib.announced(&AddressSet::named(vec![(0, u32::MAX)]));
     let routed = AddressSet::new(announced.iter().map(|announced| announced.range).collect());
     let mut text = format!("{}: {} prefixes, {} addresses", context(), rib.prefixes(), routed.len());
@@ -155,8 +153,17 @@ fn routing_table(path: &Path, loaded: &mut Loaded) -> Result<AddressSet> {
     Ok(routed)
 }
 
+/// Reads a routing table, plain or compressed.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub(super) fn read_rib(path: &Path) -> Result<Rib> {
+    let mut progress = Progress::new(path);
+    Ok(Rib::read(decompressed(opened(path)?)?, &mut |records| progress.tell(records, "records"))?)
+}
+
 /// A file, or standard input for `-`.
-fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+pub(super) fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     Ok(if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -165,7 +172,7 @@ fn opened(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
 }
 
 /// What is in a file that may be compressed, as its first bytes say.
-fn decompressed(mut file: Box<dyn BufRead>) -> Result<Box<dyn BufRead>> {
+pub(super) fn decompressed(mut file: Box<dyn BufRead>) -> Result<Box<dyn BufRead>> {
     let begin = file.fill_buf()?;
     let buffered = |reader: Box<dyn Read>| Box::new(BufReader::with_capacity(1 << 20, reader));
     Ok(if begin.starts_with(&[0x1f, 0x8b]) {

@@ -540,11 +540,16 @@ pub struct Report {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
 
-    /// Names of ASes: a CSV file whose first two columns are number (AS64496 or 64496) and name.
+    /// Routing table that tells the AS of an address, as for scan --allow-rib: of datasets without one, or in place of theirs.
+    #[arg(long, value_name = "FILE")]
+    pub rib: Option<PathBuf>,
+
+    /// Names of ASes: CSV with the columns asn and name (bgp.tools, CAIDA, MaxMind, iptoasn), lines of number and name
+    /// (RIPE's asn.txt), or pyasn's asnames.json. Numbers may be written AS64496.
     #[arg(long, value_name = "FILE")]
     pub as_names: Option<PathBuf>,
 
-    /// Ranks of ASes by reputation: a CSV file whose first two columns are number and rank.
+    /// Ranks of ASes by reputation: likewise, with a column rank.
     #[arg(long, value_name = "FILE")]
     pub as_rank: Option<PathBuf>,
 

@@ -37,6 +37,7 @@ fn plan(args: &Report) -> Plan {
         format,
         html: args.html.clone(),
         duckdb: args.duckdb.clone(),
+        rib: args.rib.clone(),
         as_names: args.as_names.clone(),
         as_rank: args.as_rank.clone(),
         top: args.top,

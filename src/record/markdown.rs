@@ -13,6 +13,8 @@ A run writes one folder:
 ```text
 census/
   run.json               what was run, how, and what came of it
+  checkpoint.json        what a scan has left to do
+  targets.txt            what it was to probe
   views.sql              duckdb -init census/views.sql opens the dataset
   hosts/*.parquet        one folder of parts for each table below
   handshakes/*.parquet
@@ -32,10 +34,19 @@ census/
   file's metadata (`select decode(key), decode(value) from parquet_kv_metadata('census/hosts/*.parquet')`).
 
 `views.sql` makes a view for each table, with the columns below and a few more: `address` is `ip` as text, and
-`<column>_hex` is a fingerprint as lower-case hex. A further view, `servers`, joins each connection with the
-certificate that the server presented first: time, address, port, protocol, outcome, tls_version, tls_cipher,
-subject_cn, issuer_cn, self_issued, verdict, auth_before, auth_after. `verdicts` has the last judgement of
-`starling verify`; where `--keep` has kept earlier ones, `judgements` has all of them, by the column `judgement`.
+`<column>_hex` is a fingerprint as lower-case hex. The last judgement of `starling verify` is in `verdicts`. Further views:
+
+- `scan_results`: a row of `handshakes` for each address and port, that of the connection which tells most, after all rungs.
+  `unsettled` is a part of it.
+- `servers`: the same, with the first certificate: time, address, port, protocol, outcome, tls_version, tls_cipher,
+  subject_cn, issuer_cn, self_issued, verdict, auth_before, auth_after.
+- `monitored`: `connections` without those to `tor_servers`, which showed a certificate as Tor relays make them.
+- `judgements`: all verdicts that `starling verify --keep` has kept, by the column `judgement`.
+- `runs`: `run.json` as JSON, in the column `run`.
+- `as_names` (`asn`, `name`) and `as_ranks` (`asn`, `rank`): empty, to be replaced by what you know of ASes.
+
+And macros: `ipv4(ip)` is an address as text, `pct(part, whole)` a share in percent (absent if there is nothing to have a
+share of), `study_order(protocol)` the place in the study's tables, `tor_like(subject, issuer)` whether names are as Tor's.
 ";
 
 /// The whole text of `docs/OUTPUT.md`.

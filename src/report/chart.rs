@@ -1,9 +1,9 @@
 //! Figures: which columns of an answer are drawn, and how.
 
-use super::compare::{Answer, PAPER, merge};
-use super::draw::{self, Bars, Lines, Series};
+use super::compare::{Answer, PAPER, in_order};
+use super::draw::{self, Bars, Category, Lines, Series};
 use super::question::Question;
-use super::sheet::{separated, title};
+use super::sheet::{separated, title, what};
 use super::table::{Cell, Table};
 use anyhow::Result;
 
@@ -99,80 +99,105 @@ impl Chart {
         answers.filter_map(figure).collect()
     }
 
+    /// A figure of zeros shows nothing that the table does not.
     fn can_be_drawn(&self, table: &Table) -> bool {
         self.columns().all(|name| table.column(name).is_some())
-            && self.y.iter().any(|name| numbers(table, name).flatten().next().is_some())
+            && self.y.iter().any(|name| numbers(table, name).flatten().any(|value| value > 0.0))
     }
 
     /// The measured column, source beside source.
     fn by_source(&self, question: &Question, answers: &[&Answer]) -> Option<Result<Figure>> {
         let measured = self.y.first()?;
-        let mut categories = Vec::new();
+        // The rows share one population, or each has its own.
+        let shared = what(measured) == self.n;
         let mut sources: Vec<(String, &Table)> = Vec::new();
         for answer in answers {
             let n: f64 = numbers(&answer.table, &self.n).flatten().sum();
-            sources.push((format!("{} (n = {})", answer.source, separated(n)), &answer.table));
+            let n = if shared { format!(" (n = {})", separated(n)) } else { String::new() };
+            sources.push((answer.source.clone() + &n, &answer.table));
         }
         if sources.is_empty() {
             return None;
         }
-        if question.paper.column(measured).is_some() {
+        let with_paper = question.paper.column(measured).is_some();
+        if with_paper {
             sources.push((format!("{PAPER} (the paper)"), &question.paper));
         }
-        for (_, table) in &sources {
-            merge(&mut categories, &texts(table, &self.x).collect::<Vec<_>>());
-        }
-        let series = sources.iter().map(|(label, table)| {
-            let labels: Vec<_> = texts(table, &self.x).collect();
-            let values: Vec<_> = numbers(table, measured).collect();
-            let value = |category| labels.iter().position(|label| label == category).and_then(|at| values[at]);
-            Series { label: label.clone(), values: categories.iter().map(value).collect() }
+        let keys = sources.iter().flat_map(|(_, table)| cells(table, &self.x)).map(|cell| vec![cell]);
+        let keys = in_order(question, std::slice::from_ref(&self.x), keys);
+        let names: Vec<String> = keys.iter().flatten().map(Cell::text).collect();
+        let found = |table: &Table, column: &str, category: &str| {
+            texts(table, &self.x)
+                .zip(numbers(table, column))
+                .find(|(name, _)| name == category)
+                .and_then(|(_, value)| value)
+        };
+        let series = sources.iter().enumerate().map(|(at, (label, table))| Series {
+            label: label.clone(),
+            values: names.iter().map(|name| found(table, measured, name)).collect(),
+            of_paper: with_paper && at + 1 == sources.len(),
         });
-        let bars = Bars { series: series.collect(), categories, stacked: false, unit: title(measured) };
-        let caption = format!("{}: {}, by source.", question.title, title(measured));
+        let categories = names.iter().map(|name| {
+            // Not of the paper, where it does not tell.
+            let told = sources.iter().filter(|(_, table)| table.column(&self.n).is_some());
+            let ns = told.map(|(_, table)| found(table, &self.n, name).map_or_else(|| "-".to_owned(), separated));
+            let n = if shared { String::new() } else { format!("n = {}", ns.collect::<Vec<_>>().join(" | ")) };
+            Category { label: name.clone(), n }
+        });
+        let unit = match title(&self.n) {
+            n if shared => format!("share of {n}, %"),
+            n => format!("{}, % of {n}", title(what(measured))),
+        };
+        let bars = Bars { categories: categories.collect(), series: series.collect(), stacked: false, unit };
+        let caption = format!("{}: {}, by source.", question.title, bars.unit);
         Some(figure(caption, |width| draw::bars(&bars, width)))
     }
 
     fn bars(&self, question: &Question, answer: &Answer) -> Option<Result<Figure>> {
         let table = &answer.table;
-        let mut categories: Vec<String> = Vec::new();
-        for category in texts(table, &self.x) {
-            if !categories.contains(&category) {
-                categories.push(category);
+        let mut names: Vec<String> = Vec::new();
+        for name in texts(table, &self.x) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         let places: Vec<_> = texts(table, &self.x).collect();
         let counts: Vec<_> = numbers(table, &self.n).collect();
         let stacked = self.kind == Kind::Stack;
+        // What is measured has counts of its own, whose sums are the populations.
+        let shared = !stacked && self.y.iter().all(|name| table.column(what(name)).is_some());
         let series: Vec<Series> = if stacked {
             let by: Vec<_> = texts(table, &self.by).collect();
-            let mut labels: Vec<&String> = Vec::new();
-            for label in &by {
-                if !labels.contains(&label) {
-                    labels.push(label);
-                }
-            }
+            let keys = cells(table, &self.by).map(|cell| vec![cell]);
+            let labels = in_order(question, std::slice::from_ref(&self.by), keys);
             let measured: Vec<_> = numbers(table, self.y.first()?).collect();
-            let value = |label: &str, category: &str| {
-                (0..places.len()).find(|at| by[*at] == label && places[*at] == category).and_then(|at| measured[at])
+            let value = |label: &str, name: &str| {
+                (0..places.len()).find(|at| by[*at] == label && places[*at] == name).and_then(|at| measured[at])
             };
-            let values = |label: &str| categories.iter().map(|category| value(label, category)).collect();
-            labels.iter().map(|label| Series { label: (*label).clone(), values: values(label) }).collect()
+            let labels = labels.iter().flatten().map(Cell::text);
+            let values = |label: &str| names.iter().map(|name| value(label, name)).collect();
+            labels.map(|label| Series { values: values(&label), label, of_paper: false }).collect()
         } else {
-            let series = |name: &String| Series {
-                label: title(name).trim_end_matches(", %").to_owned(),
-                values: numbers(table, name).collect(),
+            let series = |name: &String| {
+                let n: f64 = numbers(table, what(name)).flatten().sum();
+                let label = title(what(name));
+                let label = label.strip_prefix(&format!("{} ", title(&self.n))).unwrap_or(&label);
+                let n = if shared { format!(" (n = {})", separated(n)) } else { String::new() };
+                Series { label: format!("{label}{n}"), values: numbers(table, name).collect(), of_paper: false }
             };
             self.y.iter().map(series).collect()
         };
         // Of a stack the rows of a category share its population; else a category has one row.
-        let n = |category: &String| -> f64 {
-            (0..places.len()).filter(|at| places[*at] == *category).filter_map(|at| counts[at]).sum()
+        let n = |name: &String| -> f64 {
+            (0..places.len()).filter(|at| places[*at] == *name).filter_map(|at| counts[at]).sum()
         };
-        let labels = categories.iter().map(|category| format!("{category} (n = {})", separated(n(category)))).collect();
-        let unit = if stacked { title(self.y.first()?) } else { "share, %".to_owned() };
-        let bars = Bars { series, categories: labels, stacked, unit };
-        let caption = format!("{}, {}.", question.title, answer.source);
+        let categories = names.iter().map(|name| Category {
+            label: name.clone(),
+            n: if shared { String::new() } else { format!("n = {}", separated(n(name))) },
+        });
+        let unit = if shared { "share, %".to_owned() } else { format!("share of {}, %", title(&self.n)) };
+        let bars = Bars { categories: categories.collect(), series, stacked, unit };
+        let caption = format!("{}: {}; {}.", question.title, bars.unit, answer.source);
         Some(figure(caption, |width| draw::bars(&bars, width)))
     }
 
@@ -189,8 +214,9 @@ impl Chart {
                 None => lines.push((label, vec![(x, y)])),
             }
         }
-        let caption = format!("{}, {}. Both axes are logarithmic.", question.title, answer.source);
-        let lines = Lines { lines, x: format!("at least this many {}", title(&self.x)), y: title(measured) };
+        let caption = format!("{}; {}. Both axes are logarithmic.", question.title, answer.source);
+        let y = format!("share of {}, %", title(what(measured)));
+        let lines = Lines { lines, x: format!("at least this many {}", title(&self.x)), y };
         Some(figure(caption, |width| draw::lines(&lines, width)))
     }
 }
@@ -199,9 +225,13 @@ fn figure(caption: String, draw: impl Fn(u32) -> Result<String>) -> Result<Figur
     Ok(Figure { caption, wide: draw(draw::WIDE)?, narrow: draw(draw::NARROW)? })
 }
 
-fn texts(table: &Table, name: &str) -> impl Iterator<Item = String> {
+fn cells(table: &Table, name: &str) -> impl Iterator<Item = Cell> {
     let column = table.column(name);
-    table.rows.iter().map(move |row| column.and_then(|at| row.get(at)).map_or_else(String::new, Cell::text))
+    table.rows.iter().map(move |row| column.and_then(|at| row.get(at)).cloned().unwrap_or(Cell::Absent))
+}
+
+fn texts(table: &Table, name: &str) -> impl Iterator<Item = String> {
+    cells(table, name).map(|cell| cell.text())
 }
 
 fn numbers(table: &Table, name: &str) -> impl Iterator<Item = Option<f64>> {

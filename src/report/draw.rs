@@ -11,7 +11,7 @@ pub(super) const WIDE: u32 = 860;
 pub(super) const NARROW: u32 = 360;
 
 /// Told apart by most eyes: those of Okabe and Ito, then darker ones.
-const COLOURS: [RGBColor; 14] = [
+const COLOURS: [RGBColor; 15] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),
@@ -20,13 +20,16 @@ const COLOURS: [RGBColor; 14] = [
     RGBColor(213, 94, 0),
     RGBColor(120, 120, 120),
     RGBColor(0, 60, 100),
-    RGBColor(140, 95, 0),
+    RGBColor(110, 60, 180),
     RGBColor(0, 90, 60),
     RGBColor(130, 50, 95),
     RGBColor(170, 170, 0),
     RGBColor(120, 40, 0),
     RGBColor(40, 40, 40),
+    RGBColor(230, 50, 80),
 ];
+/// The paper's, as in the tables.
+const PAPER: RGBColor = RGBColor(122, 82, 0);
 const INK: RGBColor = RGBColor(34, 34, 34);
 const FAINT: RGBColor = RGBColor(222, 222, 222);
 
@@ -37,7 +40,7 @@ const MARGIN: i32 = 12;
 
 /// Shares in percent, for categories from top to bottom.
 pub(super) struct Bars {
-    pub(super) categories: Vec<String>,
+    pub(super) categories: Vec<Category>,
     pub(super) series: Vec<Series>,
     /// The series of a category make one bar.
     pub(super) stacked: bool,
@@ -45,10 +48,17 @@ pub(super) struct Bars {
     pub(super) unit: String,
 }
 
+/// What bars stand below, and of how many; no number where that is said of the series.
+pub(super) struct Category {
+    pub(super) label: String,
+    pub(super) n: String,
+}
+
 /// A value for each category.
 pub(super) struct Series {
     pub(super) label: String,
     pub(super) values: Vec<Option<f64>>,
+    pub(super) of_paper: bool,
 }
 
 /// Shares in percent over counts from one on, both logarithmic.
@@ -61,10 +71,16 @@ pub(super) struct Lines {
 
 /// A figure of bars, `width` pixels wide.
 pub(super) fn bars(bars: &Bars, width: u32) -> Result<String> {
-    let labels: Vec<_> = bars.series.iter().map(|series| series.label.as_str()).collect();
-    let legend = Legend::new(&labels, width);
+    let colours: Vec<_> =
+        bars.series.iter().enumerate().map(|(at, series)| if series.of_paper { PAPER } else { colour(at) }).collect();
+    let labels = bars.series.iter().zip(&colours).map(|(series, colour)| (series.label.as_str(), *colour));
+    let legend = Legend::new(labels, width);
     let in_group = if bars.stacked { 1 } else { count(bars.series.len()) };
-    let group = LINE + in_group * BAR + GAP;
+    // Label and number beside each other, or below where they do not fit.
+    let head = |category: &Category| length(&category.label) + length(&category.n) + 3 * MARGIN;
+    let beside = bars.categories.iter().all(|category| head(category) < width.cast_signed());
+    let above = if beside { LINE } else { 2 * LINE };
+    let group = above + in_group * BAR + GAP;
     let height = legend.height + count(bars.categories.len()) * group + 2 * LINE + MARGIN;
     let mut svg = String::new();
     drawn(&mut svg, width, height, |root| {
@@ -82,14 +98,22 @@ pub(super) fn bars(bars: &Bars, width: u32) -> Result<String> {
 
         for (index, category) in bars.categories.iter().enumerate() {
             let y = top + count(index) * group;
-            root.draw(&Text::new(category.clone(), (left, y + LINE - 3), style(HPos::Left, VPos::Bottom)))?;
+            let (first, second) = match (beside, category.n.as_str()) {
+                (true, "") => (category.label.clone(), ""),
+                (true, n) => (format!("{} ({n})", category.label), ""),
+                (false, n) => (category.label.clone(), n),
+            };
+            root.draw(&Text::new(first, (left, y + LINE - 3), style(HPos::Left, VPos::Bottom)))?;
+            root.draw(&Text::new(second.to_owned(), (left, y + above - 3), style(HPos::Left, VPos::Bottom)))?;
             let mut from = 0.0;
             for (place, series) in bars.series.iter().enumerate() {
                 let Some(value) = series.values.get(index).copied().flatten() else { continue };
                 let row = if bars.stacked { 0 } else { count(place) };
-                let (above, below) = (y + LINE + row * BAR, y + LINE + (row + 1) * BAR - 1);
-                let until = at(from + value).max(at(from) + i32::from(value > 0.0));
-                root.draw(&Rectangle::new([(at(from), above), (until, below)], colour(place).filled()))?;
+                let (above, below) = (y + above + row * BAR, y + above + (row + 1) * BAR - 1);
+                // Of nothing a mark that says whose it is, but in a stack.
+                let least = if bars.stacked { i32::from(value > 0.0) } else { 2 };
+                let until = at(from + value).max(at(from) + least);
+                root.draw(&Rectangle::new([(at(from), above), (until, below)], colours[place].filled()))?;
                 if bars.stacked {
                     from += value;
                 } else {
@@ -109,8 +133,8 @@ pub(super) fn bars(bars: &Bars, width: u32) -> Result<String> {
 
 /// A figure of lines, `width` pixels wide.
 pub(super) fn lines(lines: &Lines, width: u32) -> Result<String> {
-    let labels: Vec<_> = lines.lines.iter().map(|(label, _)| label.as_str()).collect();
-    let legend = Legend::new(&labels, width);
+    let labels = lines.lines.iter().enumerate().map(|(at, (label, _))| (label.as_str(), colour(at)));
+    let legend = Legend::new(labels, width);
     let height = legend.height + 320;
     let points = || lines.lines.iter().flat_map(|(_, points)| points);
     let x_max = points().map(|(x, _)| *x).fold(10.0, f64::max);
@@ -118,7 +142,7 @@ pub(super) fn lines(lines: &Lines, width: u32) -> Result<String> {
     let mut svg = String::new();
     drawn(&mut svg, width, height, |root| {
         legend.draw(root)?;
-        let area = root.margin(legend.height, 0, 0, MARGIN);
+        let area = root.margin(legend.height, MARGIN / 2, 0, MARGIN);
         let mut chart = ChartBuilder::on(&area)
             .x_label_area_size(3 * LINE)
             .y_label_area_size(5 * LINE)
@@ -148,34 +172,38 @@ pub(super) fn lines(lines: &Lines, width: u32) -> Result<String> {
 
 /// Swatches with their labels, as many in a line as it takes.
 struct Legend<'a> {
-    places: Vec<(i32, i32, &'a str)>,
+    places: Vec<(i32, i32, &'a str, RGBColor)>,
     height: i32,
 }
 
 impl<'a> Legend<'a> {
-    fn new(labels: &[&'a str], width: u32) -> Self {
+    fn new(labels: impl Iterator<Item = (&'a str, RGBColor)>, width: u32) -> Self {
         let (mut x, mut y) = (MARGIN, MARGIN);
         let mut places = Vec::new();
-        for label in labels {
-            // By what a letter takes in common fonts.
-            let length = 2 * MARGIN + rounded(6.6 * f64::from(count(label.chars().count())));
+        for (label, colour) in labels {
+            let length = 2 * MARGIN + length(label);
             if x > MARGIN && x + length > width.cast_signed() - MARGIN {
                 (x, y) = (MARGIN, y + LINE);
             }
-            places.push((x, y, *label));
+            places.push((x, y, label, colour));
             x += length + MARGIN;
         }
         Self { places, height: y + LINE + MARGIN }
     }
 
     fn draw(&self, root: &Area<'_>) -> Result<()> {
-        for (place, (x, y, label)) in self.places.iter().enumerate() {
-            root.draw(&Rectangle::new([(*x, *y), (x + 11, y + 11)], colour(place).filled())).map_err(failed)?;
+        for (x, y, label, colour) in &self.places {
+            root.draw(&Rectangle::new([(*x, *y), (x + 11, y + 11)], colour.filled())).map_err(failed)?;
             let at = (x + 17, y + 6);
             root.draw(&Text::new((*label).to_owned(), at, style(HPos::Left, VPos::Center))).map_err(failed)?;
         }
         Ok(())
     }
+}
+
+/// What a text takes in common fonts, in pixels.
+fn length(text: &str) -> i32 {
+    rounded(6.6 * f64::from(count(text.chars().count())))
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;

@@ -27,8 +27,10 @@ pub struct Source {
     pub facts: Vec<(String, String)>,
 }
 
-/// Of a table with more rows than these its figure is shown, and itself on demand; without a figure, its first rows.
+/// Of a table with more rows than these its first rows are shown, the others on demand.
 const LONG: usize = 40;
+/// Of one with a figure and more rows than these the figure is shown, and itself on demand.
+const LONG_WITH_FIGURE: usize = 20;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -124,7 +126,7 @@ fn shown_section(section: &Section<'_>, figures: &[Figure]) -> Markup {
                     figcaption { (figure.caption) }
                 }
             }
-            @if !figures.is_empty() && sheet.rows.len() > LONG {
+            @if !figures.is_empty() && sheet.rows.len() > LONG_WITH_FIGURE {
                 details.table { summary { "The numbers, " (sheet.rows.len()) " rows" } div.scroll { (grid(sheet, &sheet.rows)) } }
             } @else if !sheet.rows.is_empty() {
                 @let (first, others) = sheet.rows.split_at(sheet.rows.len().min(LONG));
@@ -149,16 +151,30 @@ fn marked(text: &str) -> Markup {
 }
 
 fn grid(sheet: &Sheet, rows: &[Vec<Cell>]) -> Markup {
-    let class = |at| is_numeric(sheet, at).then_some("number");
-    let paper = |at: usize| sheet.columns[at].source.as_deref() == Some(PAPER);
+    let columns = &sheet.columns;
+    let number = |at: usize| is_numeric(sheet, at);
+    // Where a name's columns begin there is more room.
+    let begins = |at: usize| at > 0 && columns[at].source.is_some() && columns[at].name != columns[at - 1].name;
+    let paper = |at: usize| columns[at].source.as_deref() == Some(PAPER);
+    // A short text stays on its line.
+    let short = |text: &str| text.chars().count() <= 20;
+    let keys = columns.iter().take_while(|heading| heading.source.is_none()).count();
+    let others: Vec<usize> = (keys..columns.len()).collect();
     html! {
         table {
             thead {
                 tr {
-                    @for (at, heading) in sheet.columns.iter().enumerate() {
-                        th scope="col" class=[class(at)] {
-                            (heading.title())
-                            @if let Some(source) = &heading.source { br; span.source { (source) } }
+                    @for at in 0..keys {
+                        th.key[at == 0].number[number(at)] scope="col" rowspan="2" { (columns[at].title()) }
+                    }
+                    @for group in others.chunk_by(|one, next| columns[*one].name == columns[*next].name) {
+                        th.group.number[number(group[0])] scope="colgroup" colspan=(group.len()) { (columns[group[0]].title()) }
+                    }
+                }
+                tr {
+                    @for at in others.iter().copied() {
+                        th.source.number[number(at)].begin[begins(at)] scope="col" {
+                            (columns[at].source.as_deref().unwrap_or_default())
                         }
                     }
                 }
@@ -167,7 +183,9 @@ fn grid(sheet: &Sheet, rows: &[Vec<Cell>]) -> Markup {
                 @for row in rows {
                     tr {
                         @for (at, cell) in row.iter().enumerate() {
-                            td class=[class(at)] data-paper=[paper(at).then_some("")] { (shown(&sheet.columns[at], cell)) }
+                            @let text = shown(&columns[at], cell);
+                            td.key[at == 0].number[number(at)].begin[begins(at)]
+                                data-paper=[paper(at).then_some("")] data-short=[short(&text).then_some("")] { (text) }
                         }
                     }
                 }

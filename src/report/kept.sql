@@ -25,7 +25,7 @@ SELECT ip, port, protocol, outcome, greeting_us, rung, software, starttls_offere
 FROM scan_results;
 
 CREATE TABLE kept.connections AS
-SELECT protocol, server_ip, server_port, client_alpn, starttls_offered, capabilities_before, auth_before, auth_clear,
+SELECT protocol, server_ip, server_ipv4, server_port, client_alpn, starttls_offered, capabilities_before, auth_before, auth_clear,
        established, resumed, tls_version, tls_cipher_class, tls_group, tls_dh_bits, tls_ocsp, certificates,
        number(chain_id) AS chain_id, number(leaf_sha256) AS leaf_sha256
 FROM connections;

@@ -4,47 +4,121 @@ use super::question::Question;
 use super::sheet::{Sheet, shown};
 use super::table::Cell;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// A question with its sheet.
 pub type Answered<'a> = (&'a Question, Sheet);
 
-/// Tables to be read. `width` folds what is wider, if given.
+/// Tables to be read. For a terminal of some `width` a table that is wider is cut into several, and text is folded.
 pub fn text(answers: &[Answered<'_>], width: Option<u16>) -> String {
+    let width = width.map(usize::from);
     let mut out = String::new();
+    let line = |out: &mut String, text: &str| {
+        for line in folded(text, width) {
+            let _ = writeln!(out, "{line}");
+        }
+    };
     for (question, sheet) in answers {
         let Question { place, title, population, .. } = question;
-        let _ = writeln!(out, "{place}: {title}  [{}]", question.name);
-        let _ = writeln!(out, "Population: {population}");
+        line(&mut out, &format!("{place}: {title}  [{}]", question.name));
+        line(&mut out, &format!("Population: {population}"));
         if !sheet.rows.is_empty() {
-            let _ = writeln!(out, "{}", grid(sheet, width));
+            for columns in blocks(sheet, width) {
+                let _ = writeln!(out, "{}", grid(sheet, &columns, width));
+            }
         }
         for note in question.notes.iter().chain(&sheet.notes) {
-            let _ = writeln!(out, "{note}");
+            line(&mut out, note);
         }
         out.push('\n');
     }
     out
 }
 
-fn grid(sheet: &Sheet, width: Option<u16>) -> comfy_table::Table {
+/// The lines of a text, broken between words.
+fn folded(text: &str, width: Option<usize>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width.is_none_or(|width| length(&*line) + 1 + length(word) <= width) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// What a cell takes beside its text: a blank on both sides and a line.
+const AROUND: usize = 3;
+/// A key that is longer is folded.
+const KEY: usize = 40;
+
+/// The columns of each of the tables that `sheet` is cut into: the keys in all of them, what has one name together as far
+/// as it fits.
+fn blocks(sheet: &Sheet, width: Option<usize>) -> Vec<Vec<usize>> {
+    let (keys, others): (Vec<usize>, Vec<usize>) =
+        (0..sheet.columns.len()).partition(|at| sheet.columns[*at].source.is_none());
+    let Some(width) = width else { return vec![[keys, others].concat()] };
+    let taken = |columns: &[usize]| columns.iter().map(|at| breadth(sheet, *at) + AROUND).sum::<usize>();
+    let room = width.saturating_sub(1 + taken(&keys));
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    for group in others.chunk_by(|one, next| sheet.columns[*one].name == sheet.columns[*next].name) {
+        // A group that is wider than a table is divided.
+        let parts: Vec<&[usize]> = if taken(group) <= room { vec![group] } else { group.chunks(1).collect() };
+        for part in parts {
+            match blocks.last_mut() {
+                Some(block) if taken(&*block) + taken(part) <= room => block.extend(part),
+                _ => blocks.push(part.to_vec()),
+            }
+        }
+    }
+    if blocks.is_empty() {
+        blocks.push(Vec::new());
+    }
+    blocks.into_iter().map(|block| [keys.clone(), block].concat()).collect()
+}
+
+/// What a column takes: its longest cell, or the longest word of its heading.
+fn breadth(sheet: &Sheet, at: usize) -> usize {
+    let heading = &sheet.columns[at];
+    let title = heading.title();
+    let words = title.split(' ').chain(heading.source.as_deref()).map(length).max();
+    let cells = sheet.rows.iter().map(|row| length(&shown(heading, &row[at]))).max();
+    let cells = if is_numeric(sheet, at) { cells } else { cells.map(|cells| cells.min(KEY)) };
+    words.max(cells).unwrap_or_default()
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn grid(sheet: &Sheet, columns: &[usize], width: Option<usize>) -> comfy_table::Table {
     let mut grid = comfy_table::Table::new();
     grid.load_style(UTF8_FULL_CONDENSED);
-    if let Some(width) = width {
-        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    grid.set_header(sheet.columns.iter().map(|heading| match &heading.source {
+    let headings = columns.iter().map(|at| &sheet.columns[*at]);
+    grid.set_header(headings.map(|heading| match &heading.source {
         Some(source) => format!("{}\n{source}", heading.title()),
         None => heading.title(),
     }));
     for row in &sheet.rows {
-        grid.add_row(sheet.columns.iter().zip(row).map(|(heading, cell)| shown(heading, cell)));
+        grid.add_row(columns.iter().map(|at| shown(&sheet.columns[*at], &row[*at])));
     }
-    for (at, column) in grid.column_iter_mut().enumerate() {
-        if is_numeric(sheet, at) {
+    let all: usize = 1 + columns.iter().map(|at| breadth(sheet, *at) + AROUND).sum::<usize>();
+    if let Some(width) = width {
+        grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    for (column, at) in grid.column_iter_mut().zip(columns) {
+        if is_numeric(sheet, *at) {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        // Where even one column is too wide, each gets what the crate finds fair.
+        if width.is_some_and(|width| all <= width) {
+            let breadth = u16::try_from(breadth(sheet, *at) + 2).unwrap_or(u16::MAX);
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(breadth)));
         }
     }
     grid
@@ -173,4 +247,36 @@ fn number_value(number: f64) -> Value {
         return Value::from(number as i64);
     }
     Value::from(number)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::report::catalogue;
+    use crate::report::sheet::Heading;
+
+    #[test]
+    fn a_wide_table_is_cut_into_several_that_fit_the_terminal_and_no_word_is_broken() {
+        let questions = catalogue::all().unwrap();
+        let question = questions.iter().find(|question| question.name == "table1").unwrap();
+        let key = |name: &str| Heading { name: name.to_owned(), source: None };
+        let of = |name: &str, source: &str| Heading { name: name.to_owned(), source: Some(source.to_owned()) };
+        let names = ["responders", "tls", "distinct_intermediates_pct"];
+        let columns = names.iter().flat_map(|name| [of(name, "census"), of(name, "2015")]);
+        let row =
+            [&[Cell::Text("xmpp-server".into())][..], &vec![Cell::Number(12_488_000.0); names.len() * 2]].concat();
+        let columns = [key("protocol")].into_iter().chain(columns).collect();
+        let sheet = Sheet { columns, rows: vec![row], notes: vec!["word ".repeat(30)] };
+        let answers = [(question, sheet)];
+        for width in [40_u16, 60, 80, 120] {
+            let text = text(&answers, Some(width));
+            assert!(text.lines().all(|line| length(line) <= usize::from(width)), "{width}: {text}");
+            for word in ["intermediates,", "responders", "12,488,000", "xmpp-server", "12488000.00"] {
+                assert!(text.contains(word), "{width}: {word} in {text}");
+            }
+        }
+        let tables = |width| text(&answers, width).matches('\u{250c}').count();
+        assert_eq!([None, Some(120), Some(80), Some(40)].map(tables), [1, 1, 2, 6]);
+    }
 }

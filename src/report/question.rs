@@ -8,6 +8,7 @@
 //! -- Population: servers whose handshake completed.
 //! -- Needs: handshakes -> servers, servers_pct
 //! -- Keys: version
+//! -- Order: version
 //! -- Chart: bars x=version y=servers_pct n=servers
 //! -- Paper:
 //! --   version | servers_pct
@@ -16,6 +17,25 @@
 
 use super::chart::Chart;
 use super::table::{Cell, Table};
+use std::cmp::Ordering;
+
+/// The protocols in the order of the study's tables; the macro `study_order` of the views has the same.
+pub const STUDY: [&str; 14] = [
+    "smtp",
+    "smtps",
+    "submission",
+    "imap",
+    "imaps",
+    "pop3",
+    "pop3s",
+    "irc",
+    "ircs",
+    "xmpp-client",
+    "xmpps-client",
+    "xmpp-server",
+    "xmpps-server",
+    "https",
+];
 
 /// A question and how it is answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +56,10 @@ pub struct Question {
     pub needs: Vec<Need>,
     /// Columns that say what a row is about.
     pub keys: Vec<String>,
+    /// Those of them that have an order of their own, with the words of that order; none if it is that of numbers or
+    /// letters. `protocol` and `service` are always in the study's order. The rows of the others stand as they come: the
+    /// most frequent first.
+    pub order: Vec<(String, Vec<String>)>,
     /// Figures of it.
     pub charts: Vec<Chart>,
     /// What the paper found, in the same columns.
@@ -70,6 +94,7 @@ impl Question {
             notes: Vec::new(),
             needs: Vec::new(),
             keys: Vec::new(),
+            order: Vec::new(),
             charts: Vec::new(),
             paper: Table::default(),
             sql,
@@ -90,6 +115,40 @@ impl Question {
         Ok(question)
     }
 
+    /// Which of two rows comes first by `key`; none of them if their place is that of what they count. The rest
+    /// (`other`) and the sum (`all`) come last.
+    pub fn compare(&self, key: &str, one: &Cell, next: &Cell) -> Ordering {
+        let is_last = |cell: &Cell| matches!(cell, Cell::Text(text) if text == "other" || text == "all");
+        let of_study = matches!(key, "protocol" | "service");
+        let by_itself = self.order.iter().find(|(name, _)| name == key);
+        let place = |cell: &Cell| {
+            let text = cell.text();
+            if of_study {
+                return STUDY.iter().position(|known| *known == text).unwrap_or(usize::MAX);
+            }
+            by_itself.and_then(|(_, words)| words.iter().position(|known| *known == text)).unwrap_or(usize::MAX)
+        };
+        let by_value = || match (one, next) {
+            (Cell::Number(one), Cell::Number(next)) => one.total_cmp(next),
+            (Cell::Absent, Cell::Absent) => Ordering::Equal,
+            (Cell::Absent, _) => Ordering::Greater,
+            (_, Cell::Absent) => Ordering::Less,
+            (Cell::Number(_), _) => Ordering::Less,
+            (_, Cell::Number(_)) => Ordering::Greater,
+            _ => one.text().cmp(&next.text()),
+        };
+        let last = is_last(one).cmp(&is_last(next));
+        if !of_study && by_itself.is_none() {
+            return last;
+        }
+        last.then_with(|| place(one).cmp(&place(next))).then_with(by_value)
+    }
+
+    /// Whether it lists the most frequent only.
+    pub fn is_top(&self) -> bool {
+        self.sql.contains("getvariable('top')")
+    }
+
     /// Whether the query names `column`.
     pub fn reads(&self, column: &str) -> bool {
         let code = self.sql.lines().filter(|line| !line.starts_with("--"));
@@ -108,6 +167,7 @@ impl Question {
                 self.needs.push(Need { table: table.to_owned(), columns: names(columns) });
             }
             "Keys" => self.keys = names(&text),
+            "Order" => self.order = text.split(',').map(order).collect(),
             "Chart" => self.charts.push(Chart::parse(&text)?),
             "Paper" => self.paper = paper(lines),
             _ => return Err(format!("unknown field {field}")),
@@ -132,6 +192,12 @@ fn fields<'a>(head: &[&'a str]) -> Result<Vec<(&'a str, Vec<&'a str>)>, String> 
 
 fn names(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// `class = ECDHE DHE`, or the name alone.
+fn order(text: &str) -> (String, Vec<String>) {
+    let (name, words) = text.split_once('=').unwrap_or((text, ""));
+    (name.trim().to_owned(), words.split_whitespace().map(str::to_owned).collect())
 }
 
 /// The paper's table: a line of columns, then the rows; `-` is a cell without a value.

@@ -29,12 +29,39 @@ impl Heading {
     }
 }
 
+/// Words that are written otherwise than columns are named.
+const WORDS: &[(&str, &str)] = &[
+    ("alpn", "ALPN"),
+    ("asn", "AS number"),
+    ("chunking", "CHUNKING"),
+    ("external", "EXTERNAL"),
+    ("logindisabled", "LOGINDISABLED"),
+    ("md5", "MD5"),
+    ("oauth", "OAuth"),
+    ("pipelining", "PIPELINING"),
+    ("requiretls", "REQUIRETLS"),
+    ("rsa", "RSA"),
+    ("scram", "SCRAM"),
+    ("sha1", "SHA-1"),
+    ("smtputf8", "SMTPUTF8"),
+    ("ssl3", "SSL 3"),
+    ("starttls", "STARTTLS"),
+    ("tls", "TLS"),
+];
+
 /// A column's name as a reader sees it: `servers_pct` is `servers, %`.
 pub fn title(name: &str) -> String {
-    match name.strip_suffix("_pct") {
-        Some(name) => format!("{}, %", name.replace('_', " ")),
-        None => name.replace('_', " "),
-    }
+    let bare = what(name);
+    let words =
+        bare.split('_').map(|word| WORDS.iter().find(|(name, _)| *name == word).map_or(word, |(_, word)| *word));
+    let text = words.collect::<Vec<_>>().join(" ").replace("self signed", "self-signed");
+    // The sign stays on the line of what it is of.
+    if bare == name { text } else { format!("{text},\u{a0}%") }
+}
+
+/// What a column counts or has the share of: `servers_pct` has that of `servers`.
+pub fn what(name: &str) -> &str {
+    name.strip_suffix("_pct").unwrap_or(name)
 }
 
 /// A cell as a reader sees it: shares with two decimals, counts with separators, keys as they are, and nothing that
@@ -77,6 +104,9 @@ mod tests {
         assert_eq!(number("port", None, 6667.0), "6667");
         assert_eq!(shown(&heading("name", None), &Cell::Text("a\u{1b}[2J\nb".into())), "a\u{fffd}[2J\u{fffd}b");
         assert_eq!(shown(&heading("name", None), &Cell::Absent), "-");
-        assert_eq!((title("servers_pct"), title("common_name")), ("servers, %".to_owned(), "common name".to_owned()));
+        let titles = [("servers_pct", "servers,\u{a0}%"), ("common_name", "common name"), ("tls_pct", "TLS,\u{a0}%")];
+        for (name, expected) in titles.into_iter().chain([("servers_self_signed_pct", "servers self-signed,\u{a0}%")]) {
+            assert_eq!(title(name), expected);
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! What a routing table announces: IPv4 prefixes with their origin ASes, as disjoint ranges of addresses.
 //!
 //! Read are MRT dumps (RFC 6396: TABLE_DUMP and TABLE_DUMP_V2, unicast) and the text lists made of such dumps: pyasn's
-//! (`prefix AS`) and CAIDA's (`address length AS_AS,AS`). Decompression is the caller's.
+//! (`prefix AS`), CAIDA's (`address length AS_AS,AS`), and ranges as those of iptoasn.com and ip-location-db (`first,last,AS`,
+//! also with tabs), which are taken as the prefixes that they consist of. Decompression is the caller's.
 //!
 //! A prefix may have several origins: several peers of the collector see different ones, or a path ends in an
 //! AS_SET, all of whose members count (RFC 6472 deprecates them). The one that most peers see comes first, of equals
 //! the smallest number. Of overlapping prefixes the most specific one counts, as in forwarding.
 
 use super::cidr::{AddressSet, Range, around};
+use super::saved::prefixes;
 use bgpkit_parser::models::{AsPathSegment, Attributes, MrtMessage, TableDumpV2Message, TableDumpV2Type};
 use bgpkit_parser::{ParserError, chunk_mrt_record};
 use std::io::{BufRead, Read};
@@ -23,7 +25,9 @@ pub enum RibError {
     #[error("unreadable after {0} records: {1}. Next step: fetch the file again")]
     Broken(u64, String),
     /// A line that is no prefix with its AS.
-    #[error("line {0}: `{1}` is no prefix with its AS, as in 198.18.0.0/15 64496")]
+    #[error(
+        "line {0}: `{1}` is no prefix with its AS, as in 198.18.0.0/15 64496, nor a range as in 198.18.0.0,198.19.255.255,64496"
+    )]
     Line(u64, String),
     /// Nothing in it.
     #[error(
@@ -165,6 +169,9 @@ impl Rib {
 
     /// `None` if it is no line of such a list.
     fn take_line(&mut self, line: &str) -> Option<()> {
+        if let Some(done) = self.take_range(line) {
+            return Some(done);
+        }
         let mut words = line.split_ascii_whitespace();
         let (address, length, ases) = match (words.next()?, words.next()?, words.next()) {
             (prefix, ases, None) => {
@@ -183,6 +190,27 @@ impl Rib {
             let in_set = origin.contains(',');
             for member in origin.split(',') {
                 self.route(address, length, Some(member.parse().ok()?), in_set);
+            }
+        }
+        Some(())
+    }
+
+    /// `None` if it is no range of addresses with its AS. AS 0 stands for none.
+    fn take_range(&mut self, line: &str) -> Option<()> {
+        let mut fields = line.split([',', '\t']).map(|field| field.trim_matches(['"', ' ']));
+        let (first, last, origin) = (fields.next()?, fields.next()?, fields.next()?);
+        let [Ok(first), Ok(last)] = [first, last].map(str::parse::<std::net::IpAddr>) else { return None };
+        let origin: u32 = origin.strip_prefix("AS").unwrap_or(origin).parse().ok()?;
+        let (std::net::IpAddr::V4(first), std::net::IpAddr::V4(last)) = (first, last) else { return Some(()) };
+        let (first, last) = (u32::from(first), u32::from(last));
+        if origin == 0 || first > last {
+            return (origin == 0).then_some(());
+        }
+        // Of what is wider than a /8 each /8 by itself: several of them in a row are no mistake here.
+        for eighth in first >> 24..=last >> 24 {
+            let whole = around(eighth << 24, SHORTEST);
+            for (address, length) in prefixes((first.max(whole.0), last.min(whole.1))) {
+                self.route(address, u8::try_from(length).ok()?, Some(origin), false);
             }
         }
         Some(())

@@ -114,7 +114,7 @@ fn read_name(line: &str, names: &mut names::Builder) -> Option<()> {
 }
 
 /// The fewest prefixes that make up a range: first address and length of each.
-fn prefixes((first, last): Range) -> impl Iterator<Item = (u32, u32)> {
+pub(super) fn prefixes((first, last): Range) -> impl Iterator<Item = (u32, u32)> {
     let mut next = Some(first);
     std::iter::from_fn(move || {
         let from = next?;

@@ -151,7 +151,7 @@ told("noise", "port seed probes responders responders_pct never_completed never_
 
 told("table2", "protocol connections servers",
      [(name, count(group, lambda row: row["established"]), servers_of(row for row in group if row["established"]))
-      for name, group in by_protocol(monitored)])
+      for name, group in [*by_protocol(monitored), ("all", monitored)]])
 
 # Section III-B: protocols by ALPN
 chosen = Counter((row["protocol"], row["tls_alpn"]) for row in secured if row["tls_alpn"])
@@ -160,11 +160,12 @@ offered = Counter(offer[:2] for offer in offers)
 lines = []
 for key in set(chosen) | set(offered):
     protocol = key[0]
-    lines.append((*key, chosen[key], pct(chosen[key], count(secured, lambda row: row["protocol"] == protocol)), offered[key],
-                  pct(offered[key], count(used, lambda row: row["protocol"] == protocol)),
+    ours, theirs = (count(rows, lambda row: row["protocol"] == protocol) for rows in (secured, used))
+    lines.append((*key, chosen[key], pct(chosen[key], ours), ours, offered[key], pct(offered[key], theirs), theirs,
                   len({offer[2] for offer in offers if offer[:2] == key})))
-lines.sort(key=lambda line: (place(line[0]), -line[2], -line[4], line[1]))
-told("alpn", "protocol alpn choosing_servers choosing_servers_pct connections connections_pct used_servers", lines)
+lines.sort(key=lambda line: (place(line[0]), -line[2], -line[5], line[1]))
+told("alpn", "protocol alpn choosing_servers choosing_servers_pct of_servers connections connections_pct of_connections used_servers",
+     lines)
 
 seen = [row for row in connections if to_relay(row)]
 told("tor", "protocol connections servers certificates",
@@ -267,8 +268,9 @@ told("fig5", " ".join(["protocol servers", *(f"servers_{kind}_pct" for kind in k
 
 named = Counter((row["protocol"], certificates[row["leaf_sha256"]]["subject_cn"]) for row in secured
                 if row["protocol"].startswith("xmpp"))
-told("xmpp-names", "protocol common_name servers servers_pct",
-     [(*key, n, pct(n, sum(m for other, m in named.items() if other[0] == key[0]))) for key, n in ranked(named)])
+whole = Counter(row["protocol"] for row in secured)
+told("xmpp-names", "protocol common_name servers servers_pct of_servers",
+     [(*key, n, pct(n, whole[key[0]]), whole[key[0]]) for key, n in ranked(named)])
 
 
 # Figures 6 and 7
@@ -287,7 +289,7 @@ for name, items in ("fig6a", secured), ("fig6b", valid), ("fig6c", [row for row 
     told(name, "protocol addresses on_that_many certificates_pct certificates", lines)
 places = {(row["protocol"], certificates[row["leaf_sha256"]]["spki_sha256"], row["ip"]) for row in secured}
 lines = []
-for protocol in ["all", *sorted({item[0] for item in places}, key=place)]:
+for protocol in [*sorted({item[0] for item in places}, key=place), "all"]:
     found = {item[1:] for item in places if protocol in (item[0], "all")}
     frequencies = list(Counter(key for key, _ in found).values())
     lines += [(protocol, least, exactly, pct(exactly, len(frequencies)), rounded(100.0 * n / len(frequencies), 6), len(frequencies))
@@ -314,7 +316,8 @@ told("table6", "asn registration rank servers addresses common_name",
      [(asn, as_names.get(asn), as_ranks.get(asn), len(group), len({row["ip"] for row in group}), certificates[sha256]["subject_cn"])
       for asn, group in sorted(suspicious.items())])
 lines = []
-for protocol, group in by_protocol([row for row in used if row["leaf_sha256"]]):
+seen = [row for row in used if row["leaf_sha256"]]
+for protocol, group in [*by_protocol(seen), ("all", seen)]:
     several = [rows for rows in groups(group, lambda row: row["leaf_sha256"]).values() if len({row["server_ip"] for row in rows}) > 1]
     fine = count(several, lambda rows: any(verdict(row, "valid") for row in rows))
     all_of_them = len({row["leaf_sha256"] for row in group})
@@ -331,10 +334,10 @@ told("direct-issue", "protocol valid_servers direct direct_pct", lines)
 advertising = [row for row in secured if row["auth_after"]]
 for protocol, singles, lists in ("submission", "table8", "table10"), ("imaps", "table9", "table11"):
     group = [row["auth_after"] for row in advertising if row["protocol"] == protocol]
-    told(singles, "mechanism advertised servers_pct kinds",
-         [(name, n, pct(n, len(group)), 1) for name, n in ranked(Counter(name for words in group for name in set(words)))])
-    told(lists, "mechanisms servers servers_pct kinds",
-         [(name, n, pct(n, len(group)), 1) for name, n in ranked(Counter(", ".join(words) for words in group))])
+    told(singles, "mechanism advertised servers_pct of_servers",
+         [(name, n, pct(n, len(group)), len(group)) for name, n in ranked(Counter(name for words in group for name in set(words)))])
+    told(lists, "mechanisms servers servers_pct",
+         [(name, n, pct(n, len(group))) for name, n in ranked(Counter(", ".join(words) for words in group))])
 lines = []
 for protocol, group in by_protocol([row for row in advertising if row["protocol"] in ("submission", "imaps")]):
     plain = {"PLAIN", "LOGIN"}
@@ -343,13 +346,15 @@ for protocol, group in by_protocol([row for row in advertising if row["protocol"
     lines.append((protocol, len(group), *(pct(count(group, lambda row, test=test: test(row["auth_after"])), len(group)) for test in tests)))
 told("plain-login", "protocol servers any_plaintext_pct only_plaintext_pct plaintext_first_pct challenge_pct", lines)
 submissions = [row for row in monitored if row["protocol"] == "submission"]
-pairs = [(name, server(row)) for row in submissions for name in set(row["auth_before"])]
 whole = len(submissions), servers_of(submissions)
-lines = [(name, n, pct(n, whole[0]), len({at for other, at in pairs if other == name})) for name, n in ranked(Counter(name for name, _ in pairs))]
-told("table12", "mechanism connections connections_pct servers servers_pct", [(*line, pct(line[3], whole[1])) for line in lines])
-pairs = [(", ".join(row["auth_before"]), server(row)) for row in submissions if row["auth_before"]]
-lines = [(name, n, pct(n, whole[0]), len({at for other, at in pairs if other == name})) for name, n in ranked(Counter(name for name, _ in pairs))]
-told("table13", "mechanisms connections connections_pct servers servers_pct kinds", [(*line, pct(line[3], whole[1]), 1) for line in lines])
+by_name = [(name, server(row)) for row in submissions for name in set(row["auth_before"])]
+by_list = [(", ".join(row["auth_before"]), server(row)) for row in submissions if row["auth_before"]]
+for name, key, pairs in ("table12", "mechanism", by_name), ("table13", "mechanisms", by_list):
+    lines = []
+    for word, n in ranked(Counter(word for word, _ in pairs)):
+        offering = len({at for other, at in pairs if other == word})
+        lines.append((word, n, pct(n, whole[0]), whole[0], offering, pct(offering, whole[1]), whole[1]))
+    told(name, f"{key} connections connections_pct of_connections servers servers_pct of_servers", lines)
 lines = []
 for protocol, group in by_protocol([row for row in monitored if row["protocol"] in UPGRADABLE and not row["established"]]):
     logins = count(group, lambda row: row["auth_clear"])
@@ -390,10 +395,10 @@ told("hidden", "version connections seen_pct hidden_pct none_pct resumed_pct",
       for name, group in sorted(groups(used, lambda row: row["tls_version"]).items())])
 
 
-def by_certificate(name, columns, key, more=lambda key: (), last=lambda key: ()):
+def by_certificate(name, columns, key, more=lambda key: ()):
     by_server = Counter(key(certificates[row["leaf_sha256"]]) for row in secured)
     each = Counter(key(certificates[sha256]) for sha256 in {row["leaf_sha256"] for row in secured})
-    told(name, columns, [(word, *more(word), n, pct(n, len(secured)), each[word], pct(each[word], sum(each.values())), *last(word))
+    told(name, columns, [(word, *more(word), n, pct(n, len(secured)), each[word], pct(each[word], sum(each.values())))
                          for word, n in ranked(by_server)])
 
 
@@ -411,7 +416,7 @@ def issuer(row):
     return "(self-issued)" if row["self_issued"] else name
 
 
-by_certificate("issuers", f"issuer {COLUMNS} kinds", issuer, last=lambda word: (1,))
+by_certificate("issuers", f"issuer {COLUMNS}", issuer)
 lives = groups([certificates[sha256] for sha256 in {row["leaf_sha256"] for row in secured}],
                lambda row: "by itself" if row["self_issued"] else "by another")
 
@@ -490,9 +495,15 @@ lines = []
 for protocol, group in by_protocol([row for row in results if row["greeting_us"] is not None]):
     for name, n in ranked(Counter(row["software"] or "unnamed" for row in group)):
         tls = count(group, lambda row: (row["software"] or "unnamed") == name and row["tls_version"])
-        lines.append((protocol, name, n, pct(n, len(group)), tls, pct(tls, n)))
-told("software", "protocol software servers servers_pct tls tls_pct", lines)
+        lines.append((protocol, name, n, pct(n, len(group)), len(group), tls, pct(tls, n)))
+told("software", "protocol software servers servers_pct of_servers tls tls_pct", lines)
 where = groups(results, lambda row: system(row["ip"]) or 0)
-lines = [(asn, as_names.get(asn), as_ranks.get(asn), len(group), count(group, lambda row: row["tls_version"])) for asn, group in where.items()]
-lines.sort(key=lambda line: (-line[3], line[0]))
-told("networks", "asn registration rank servers tls tls_pct", [(*line, pct(line[4], line[3])) for line in lines])
+called = groups([rows for rows in groups(monitored, server).values()], lambda rows: system(rows[0]["server_ipv4"]) or 0)
+lines = []
+for asn in set(where) | set(called):
+    ours, theirs = where.get(asn, []), called.get(asn, [])
+    tls = count(ours, lambda row: row["tls_version"]), count(theirs, lambda rows: any(row["established"] for row in rows))
+    lines.append((asn, as_names.get(asn), as_ranks.get(asn), len(ours), tls[0], pct(tls[0], len(ours)),
+                  len(theirs), tls[1], pct(tls[1], len(theirs))))
+lines.sort(key=lambda line: (-line[3], -line[6], line[0]))
+told("networks", "asn registration rank servers tls tls_pct used_servers used_tls used_tls_pct", lines)

@@ -49,11 +49,67 @@ TLSv1.3,5,50,,3,30,
     let row = rows.iter().find(|row| row["protocol"] == "all").unwrap();
     assert_eq!(row["uplink"]["connections"].as_u64(), Some(total));
     assert!(total > 0);
-    let notes = [
-        "census: there is nothing in `connections` (filled by starling monitor).",
-        "uplink: there is nothing in `handshakes` (filled by starling scan).",
+    // Each says its part, so nothing is missing; of one alone it is.
+    assert_eq!(json[0]["notes"], json!([]));
+    let alone: Value = serde_json::from_str(&printed(&[census, "dh", "--format", "json"])).unwrap();
+    let note = "Only part of an answer from census: there is nothing in `connections` (filled by starling monitor).";
+    assert_eq!(alone[0]["notes"], json!([note]));
+}
+
+#[test]
+fn rows_of_several_sources_stand_in_the_order_of_their_keys_or_behind_those_of_the_first() {
+    let parent = tempfile::tempdir().unwrap();
+    let census = dataset(&parent.path().join("census"), true, false);
+    let uplink = dataset(&parent.path().join("uplink"), false, true);
+    let [census, uplink] = [&census, &uplink].map(|path| path.to_str().unwrap());
+    let keys = |name: &str, keys: usize| -> Vec<String> {
+        let csv = printed(&[uplink, census, name, "--format", "csv"]);
+        csv.lines().skip(1).map(|line| line.split(',').take(keys).collect::<Vec<_>>().join(" ")).collect()
+    };
+    // By class within a protocol, by number.
+    assert_eq!(keys("fig3", 2)[..3], ["smtp ECDHE", "smtp DHE", "smtp AES"]);
+    assert_eq!(keys("dh", 1), ["768", "1024", "2048"]);
+    // The paper's certificates of one protocol are not between those of another.
+    let names = ["xmpp-client localhost", "xmpps-client incapsula.com", "xmpps-client courier.push.apple.com"];
+    assert_eq!(keys("xmpp-names", 2)[..3], names);
+    // The first source's order, what others have besides, what the paper has besides.
+    assert_eq!(keys("curves", 1), ["secp256r1", "x25519", "X25519MLKEM768", "secp384r1", "sect571r1"]);
+    assert_eq!(keys("table7", 1).last().map(String::as_str), Some("all"));
+}
+
+#[test]
+fn what_is_not_among_the_most_frequent_is_added_up_with_its_kinds() {
+    let parent = tempfile::tempdir().unwrap();
+    let census = dataset(&parent.path().join("census"), true, true);
+    let rows = |name: &str| {
+        let csv = printed(&[census.to_str().unwrap(), name, "--top", "1", "--format", "csv"]);
+        // The first two lines are ours, if not what the paper has besides comes before the rest.
+        let ours = csv.lines().filter(|line| !line.contains(",,,")).map(str::to_owned);
+        ours.collect::<Vec<_>>()
+    };
+    let head = "mechanism,census.advertised,2015.advertised,census.servers_pct,2015.servers_pct,census.of_servers,census.kinds,2015.kinds";
+    let table = rows("table8");
+    assert_eq!((table[0].as_str(), table[1].as_str()), (head, "PLAIN,3,2764157,100,99.27,3,,"));
+    assert_eq!(table.last().map(String::as_str), Some("other,3,5329,100,0.19,3,2,591"));
+    let issuers = [
+        "issuer,census.servers,census.servers_pct,census.certificates,census.certificates_pct,census.kinds",
+        "Let's Encrypt,4,40,2,40,",
+        "other,6,60,3,60,3",
     ];
-    assert_eq!(json[0]["notes"], json!(notes.map(|note| format!("Only part of an answer from {note}"))));
+    assert_eq!(rows("issuers"), issuers);
+}
+
+#[test]
+fn a_dataset_named_as_the_paper_or_a_key_and_one_named_twice_are_told_apart() {
+    let parent = tempfile::tempdir().unwrap();
+    for name in ["2015", "version"] {
+        let census = dataset(&parent.path().join(name), true, false);
+        let path = census.to_str().unwrap();
+        let csv = printed(&[path, path, "table4", "--format", "csv"]);
+        let own = format!("{}/{name}", parent.path().file_name().unwrap().display());
+        let head = format!("version,{own}.servers,{own}.servers_pct,2015.servers_pct,2015.connections_pct");
+        assert_eq!(csv.lines().next(), Some(head.as_str()));
+    }
 }
 
 #[test]
@@ -62,6 +118,9 @@ fn datasets_of_two_dates_are_compared_column_by_column() {
     let may = dataset(&parent.path().join("may"), true, false);
     let june = dataset(&parent.path().join("june"), true, false);
     let [may, june] = [&may, &june].map(|path| path.to_str().unwrap());
+    let notes: Value = serde_json::from_str(&printed(&[june, may, "tor", "--format", "json"])).unwrap();
+    let note = "No answer from june, may: there is nothing in `connections` (filled by starling monitor).";
+    assert_eq!(notes[0]["notes"], json!([note]));
     let csv = printed(&[june, may, "rungs", "--format", "csv"]);
     let head = "protocol,june.servers,may.servers,june.modern_pct,may.modern_pct,june.legacy_pct,may.legacy_pct,\
                 june.ssl3_pct,may.ssl3_pct";
@@ -118,9 +177,11 @@ fn what_cannot_be_done_is_said_in_one_line() {
     };
     assert!(says(&[census, "table99"]).contains("table99 is no dataset, and no question. Next step: "));
     assert!(says(&["table1"]).contains("no dataset is named"));
+    assert!(says(&[census, "no/such/folder"]).contains("no/such/folder is no dataset, and no question. Next step: "));
+    assert!(says(&[census, "--html", "/nowhere/report.html"]).contains("there is no folder /nowhere"));
     assert!(says(&["/proc"]).contains("/proc is no dataset of starling's"));
     assert!(says(&["--sql", "table99"]).contains("Next step: starling report --list"));
-    assert!(says(&[census, "--as-names", "/nowhere.csv"]).contains("/nowhere.csv: there is no such file"));
+    assert!(says(&[census, "--as-names", "/nowhere.csv"]).contains("--as-names /nowhere.csv: No such file"));
     assert!(says(&[census, "--memory", "much"]).contains("opening the dataset"));
 }
 

@@ -72,6 +72,7 @@ fn texts(words: &str) -> Vec<String> {
 }
 
 const NET: u32 = 0x0a00_0000;
+const MONITORED: u32 = 0xc000_0200;
 
 fn hosts() -> Vec<Host> {
     let host = |last: u32, port: u16, answer| Host { time: START, ip: NET + last, port, answer, ..Host::default() };
@@ -268,7 +269,12 @@ fn prefixes() -> Vec<Prefix> {
         origin_as: Some(asn),
         ..Prefix::default()
     };
-    vec![prefix(0, 2, 64500), prefix(3, 3, 64501)]
+    let beyond = |first: u32, last: u32, asn| Prefix {
+        first_ip: MONITORED + first,
+        last_ip: MONITORED + last,
+        ..prefix(0, 0, asn)
+    };
+    vec![prefix(0, 2, 64500), prefix(3, 3, 64501), beyond(0, 1, 64502), beyond(2, 2, 64501)]
 }
 
 /// A connection to `192.0.2.last` in the clear, with a list of capabilities or without.
@@ -277,7 +283,7 @@ fn clear(last: u32, port: u16, protocol: &'static str, offered: Option<bool>) ->
         time: START,
         client_ip: "10.9.9.9".to_owned(),
         server_ip: format!("192.0.2.{last}"),
-        server_ipv4: Some(0xc000_0200 + last),
+        server_ipv4: Some(MONITORED + last),
         server_port: port,
         protocol,
         recognised: "port",

@@ -6,6 +6,7 @@
 -- Needs: handshakes -> servers, servers_pct
 -- Needs: connections -> connections, connections_pct
 -- Keys: bits
+-- Order: bits
 -- Chart: sources x=bits y=servers_pct n=servers
 -- Chart: sources x=bits y=connections_pct n=connections
 -- Paper:

@@ -4,10 +4,12 @@
 -- Population: active: servers whose TLS handshake completed. Passive: connections that came to TLS. In % of those of the
 --   protocol.
 -- Note: ECDHE and DHE are forward secret, and so is all of TLS 1.3, counted by its group; AES and RC4 are suites without
---   forward secrecy. The paper has passive connections only, as a figure without numbers.
+--   forward secrecy. The paper has passive connections only, as a figure without
+--   numbers; its text says that up to 17 % of the connections of a port use RC4.
 -- Needs: handshakes -> servers, servers_pct
 -- Needs: connections -> connections, connections_pct
 -- Keys: protocol, class
+-- Order: class = ECDHE DHE AES RC4 other
 -- Chart: stack x=protocol y=servers_pct by=class n=servers
 -- Chart: stack x=protocol y=connections_pct by=class n=connections
 

@@ -1,11 +1,12 @@
 -- Figure 6a: How often a certificate is used, all
 --
 -- Question: How likely is it that a certificate occurs on at least so many addresses?
--- Population: distinct first certificates of servers whose TLS handshake completed, for each protocol; certificates is their number. An address that speaks a
---   protocol on two ports counts twice.
+-- Population: distinct first certificates of servers whose TLS handshake completed,
+--   for each protocol; certificates is their number. An address that speaks a protocol on two ports counts twice.
 -- Note: The paper has a figure without numbers.
 -- Needs: handshakes
 -- Keys: protocol, addresses
+-- Order: addresses
 -- Chart: ccdf x=addresses y=certificates_pct by=protocol n=certificates
 
 WITH used AS (

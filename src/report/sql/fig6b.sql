@@ -1,12 +1,13 @@
 -- Figure 6b: How often a certificate is used, valid ones
 --
 -- Question: How likely is it that a certificate occurs on at least so many addresses?
--- Population: distinct first certificates that servers presented in a valid chain, for each protocol; certificates is their number. An address that speaks a
---   protocol on two ports counts twice.
+-- Population: distinct first certificates that servers presented in a valid chain,
+--   for each protocol; certificates is their number. An address that speaks a protocol on two ports counts twice.
 -- Note: The paper has a figure without numbers.
 -- Needs: handshakes
 -- Needs: verdicts
 -- Keys: protocol, addresses
+-- Order: addresses
 -- Chart: ccdf x=addresses y=certificates_pct by=protocol n=certificates
 
 WITH used AS (

@@ -1,12 +1,14 @@
 -- Figure 6c: How often a certificate is used, self-signed ones
 --
 -- Question: How likely is it that a certificate occurs on at least so many addresses?
--- Population: distinct first certificates that are self-signed, for each protocol; certificates is their number. An address that speaks a
---   protocol on two ports counts twice.
--- Note: The paper has a figure without numbers.
+-- Population: distinct first certificates that are self-signed,
+--   for each protocol; certificates is their number. An address that speaks a protocol on two ports counts twice.
+-- Note: The paper has a figure without numbers; its text says that most self-signed certificates are on hundreds or
+--   thousands of addresses.
 -- Needs: handshakes
 -- Needs: verdicts
 -- Keys: protocol, addresses
+-- Order: addresses
 -- Chart: ccdf x=addresses y=certificates_pct by=protocol n=certificates
 
 WITH used AS (

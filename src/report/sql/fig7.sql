@@ -5,6 +5,7 @@
 --   For each protocol, and for all together, where an address counts once whatever its ports.
 -- Needs: handshakes
 -- Keys: protocol, addresses
+-- Order: addresses
 -- Chart: ccdf x=addresses y=keys_pct by=protocol n=keys
 -- Paper:
 --   protocol | addresses | exactly_pct
@@ -31,4 +32,4 @@ SELECT protocol, grid.addresses,
        sum(keys)::BIGINT AS keys
 FROM frequencies CROSS JOIN grid
 GROUP BY protocol, grid.addresses HAVING max(frequencies.addresses) >= grid.addresses
-ORDER BY protocol <> 'all', study_order(protocol), protocol, grid.addresses;
+ORDER BY protocol = 'all', study_order(protocol), protocol, grid.addresses;

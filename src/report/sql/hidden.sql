@@ -5,6 +5,7 @@
 --   monitor does not. A resumed session of any version has none.
 -- Needs: connections
 -- Keys: version
+-- Order: version
 -- Chart: columns x=version y=seen_pct,hidden_pct,none_pct n=connections
 
 SELECT coalesce(tls_version, 'not seen') AS version, count(*) AS connections,

@@ -2,7 +2,8 @@
 --
 -- Question: Which organisations have issued the certificates, and how large is Let's Encrypt?
 -- Population: servers whose TLS handshake completed, by the organisation in the issuer's name of their first certificate; and
---   these certificates, each once. Self-issued certificates are one line.
+--   these certificates, each once. Self-issued certificates are one line; the line other adds
+--   up the issuers below it, and says how many kinds there are.
 -- Needs: handshakes
 -- Keys: issuer
 -- Chart: columns x=issuer y=servers_pct,certificates_pct n=servers
@@ -23,7 +24,8 @@ WITH used AS (
 SELECT CASE WHEN rank <= coalesce(getvariable('top'), 10) THEN ranked.issuer ELSE 'other' END AS issuer,
        sum(ranked.servers)::BIGINT AS servers, pct(sum(ranked.servers), (SELECT sum(servers) FROM counted)) AS servers_pct,
        sum(ranked.certificates)::BIGINT AS certificates,
-       pct(sum(ranked.certificates), (SELECT sum(certificates) FROM counted)) AS certificates_pct, count(*) AS kinds
+       pct(sum(ranked.certificates), (SELECT sum(certificates) FROM counted)) AS certificates_pct,
+       CASE WHEN min(rank) > coalesce(getvariable('top'), 10) THEN count(*) END AS kinds
 FROM ranked
 GROUP BY 1
 ORDER BY min(rank);

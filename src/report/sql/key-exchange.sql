@@ -2,7 +2,8 @@
 --
 -- Question: How are keys exchanged, TLS 1.3 and hybrid groups included?
 -- Population: active: servers whose TLS handshake completed. Passive: connections that came to TLS.
--- Note: static is key exchange by the server's RSA key, without forward secrecy. The paper found neither X25519 (RFC 7748,
+-- Note: Static is key exchange by the server's RSA key, without forward secrecy. A hybrid group joins a curve to a key
+--   encapsulation that withstands quantum computers. The paper found neither X25519 (RFC 7748,
 --   2016) nor hybrid groups.
 -- Needs: handshakes -> servers, servers_pct
 -- Needs: connections -> connections, connections_pct
@@ -18,9 +19,11 @@ WITH offers AS (
     SELECT side,
            CASE WHEN tls_group IS NOT NULL THEN tls_group
                 WHEN tls_dh_bits IS NOT NULL THEN 'prime of ' || tls_dh_bits || ' bits'
-                WHEN tls_cipher_class IN ('ECDHE', 'DHE') THEN 'not seen'
+                WHEN tls_cipher_class = 'ECDHE' THEN 'group not seen'
+                WHEN tls_cipher_class = 'DHE' THEN 'prime not seen'
                 ELSE 'none' END AS "group",
-           CASE WHEN contains(upper(tls_group), 'MLKEM') OR contains(upper(tls_group), 'KYBER') THEN 'hybrid'
+           CASE WHEN starts_with(tls_group, 'MLKEM') THEN 'post-quantum'
+                WHEN regexp_matches(tls_group, 'MLKEM|Kyber|CECPQ2') THEN 'hybrid'
                 WHEN starts_with(tls_group, 'ffdhe') OR tls_cipher_class = 'DHE' THEN 'finite field'
                 WHEN tls_group IS NOT NULL OR tls_cipher_class = 'ECDHE' THEN 'curve'
                 ELSE 'static' END AS kind

@@ -1,8 +1,8 @@
 -- Since 2015: Newer authentication mechanisms
 --
 -- Question: How far have SCRAM and OAuth come?
--- Population: servers that advertised at least one mechanism inside TLS. scram_plus binds the login to the TLS channel
---   (RFC 5802); oauth is OAUTHBEARER (RFC 7628) or XOAUTH2.
+-- Population: servers that advertised at least one mechanism inside TLS. SCRAM plus binds the login to the TLS channel
+--   (RFC 5802); OAuth is OAUTHBEARER (RFC 7628) or XOAUTH2; plaintext is PLAIN or LOGIN.
 -- Needs: handshakes
 -- Keys: protocol
 -- Chart: columns x=protocol y=scram_pct,scram_plus_pct,oauth_pct,external_pct,plaintext_pct n=servers

@@ -2,12 +2,13 @@
 --
 -- Question: How many addresses answer a SYN on ports where nobody is expected, and never complete a handshake?
 -- Population: probes of scan --noise, for each of the paper's five ports and each seed; responders sent a valid SYN-ACK;
---   never_completed sent nothing more. From run.json.
+--   who never completed the handshake sent nothing more. From run.json.
 -- Note: The paper found 0.07 to 0.1 % responders, every time.
 -- Note: Other scans have no such probes. `starling scan --noise -o noise` makes them; its folder is one dataset:
 --   `starling report noise/`.
 -- Needs: runs
 -- Keys: port, seed
+-- Order: port, seed
 
 WITH parts AS (
     SELECT TRY_CAST(regexp_extract(run->>'$.config.services[0]', '([0-9]+)$', 1) AS INTEGER) AS port,

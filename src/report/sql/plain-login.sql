@@ -1,8 +1,9 @@
 -- Section IV-G: Passwords in plain text
 --
 -- Question: How many servers leave nothing but PLAIN and LOGIN, and what would a client use that follows their order?
--- Population: servers of SUBMISSION and IMAPS that advertised at least one mechanism inside TLS. only_plaintext: nothing but
---   PLAIN and LOGIN; plaintext_first: one of these stands first; challenge: at least one of CRAM, DIGEST and SCRAM.
+-- Population: servers of SUBMISSION and IMAPS that advertised at least one mechanism inside TLS. Any plaintext: PLAIN or
+--   LOGIN; only plaintext: nothing else; plaintext first: one of these stands first; challenge: at least one of CRAM,
+--   DIGEST and SCRAM.
 -- Needs: handshakes
 -- Keys: protocol
 -- Chart: sources x=protocol y=only_plaintext_pct n=servers

@@ -2,7 +2,7 @@
 --
 -- Question: How many servers come to TLS only when older versions are offered?
 -- Population: servers whose TLS handshake completed, by the offer that did it: modern is TLS 1.3 and 1.2 (with or without
---   SNI and ALPN), legacy an offer as made before TLS 1.3, ssl3 SSL 3 alone.
+--   SNI and ALPN), legacy an offer as made before TLS 1.3, SSL 3 one of nothing else.
 -- Needs: handshakes
 -- Keys: protocol
 -- Chart: columns x=protocol y=modern_pct,legacy_pct,ssl3_pct n=servers

@@ -7,6 +7,7 @@
 
 SELECT protocol, coalesce(software, 'unnamed') AS software, count(*) AS servers,
        pct(count(*), sum(count(*)) OVER (PARTITION BY protocol)) AS servers_pct,
+       sum(count(*)) OVER (PARTITION BY protocol)::BIGINT AS of_servers,
        count(*) FILTER (tls_version IS NOT NULL) AS tls, pct(tls, servers) AS tls_pct
 FROM scan_results
 WHERE greeting_us IS NOT NULL

@@ -1,14 +1,16 @@
 -- Table I: Hosts, handshakes and certificates by port
 --
 -- Question: How many hosts answer on each port, how many of them come to TLS, and how many certificates do they have?
--- Population: responders are targets with a valid SYN-ACK; tls are those of them whose TLS handshake completed, after
---   all rungs; tls, % is of responders; certificates are distinct first certificates of those, in % of them;
---   intermediates are further certificates that they presented, self-issued ones left out, and how many of these are
---   distinct.
--- Note: Background noise, hosts that answer any SYN, counts among the responders (question noise).
+-- Population: responders are targets with a valid SYN-ACK; TLS are those of them whose TLS handshake completed, after all
+--   rungs, in % of responders; certificates are distinct first certificates of those, in % of them; intermediates are
+--   further certificates that they presented, self-issued ones left out, and how many of these are distinct.
+-- Note: A port on which nothing was said has the name that the study gives it. Background noise, hosts that answer any SYN, counts among the responders (question noise).
+-- Note: In the paper's line of xmpp-client the certificates are those of xmpps-client, their share and the intermediates those
+--   of xmpp-server: a slip.
 -- Needs: hosts -> responders, tls_pct
 -- Needs: handshakes -> tls, tls_pct, certificates, certificates_pct, intermediates, distinct_intermediates, distinct_intermediates_pct
 -- Keys: protocol, port
+-- Order: port
 -- Chart: sources x=protocol y=tls_pct n=responders
 -- Paper:
 --   protocol | port | responders | tls | tls_pct | certificates | certificates_pct | intermediates | distinct_intermediates | distinct_intermediates_pct
@@ -29,6 +31,10 @@
 
 WITH responders AS (
     SELECT port, count(*) AS responders FROM hosts WHERE answer = 'syn_ack' GROUP BY port
+), study AS (
+    SELECT unnest(['smtp', 'smtps', 'submission', 'imap', 'imaps', 'pop3', 'pop3s', 'irc', 'ircs', 'xmpp-client', 'xmpps-client',
+                   'xmpp-server', 'xmpps-server', 'https']) AS name,
+           unnest([25, 465, 587, 143, 993, 110, 995, 6667, 6697, 5222, 5223, 5269, 5270, 443]) AS port
 ), ports AS (
     SELECT port, any_value(protocol) AS protocol FROM scan_results GROUP BY port
 ), secured AS (
@@ -45,10 +51,10 @@ WITH responders AS (
     WHERE sha256 NOT IN (SELECT sha256 FROM certificates WHERE self_issued)
     GROUP BY port
 )
-SELECT coalesce(protocol, 'port ' || port) AS protocol, port, coalesce(responders, 0) AS responders,
+SELECT coalesce(protocol, study.name, 'port ' || port) AS protocol, port, coalesce(responders, 0) AS responders,
        coalesce(tls, 0) AS tls, pct(coalesce(tls, 0), responders) AS tls_pct,
        coalesce(certificates, 0) AS certificates, pct(certificates, tls) AS certificates_pct,
        coalesce(intermediates, 0) AS intermediates, coalesce(distinct_intermediates, 0) AS distinct_intermediates,
        pct(distinct_intermediates, intermediates) AS distinct_intermediates_pct
-FROM responders FULL JOIN ports USING (port) LEFT JOIN servers USING (port) LEFT JOIN intermediates USING (port)
-ORDER BY study_order(protocol), port;
+FROM responders FULL JOIN ports USING (port) LEFT JOIN study USING (port) LEFT JOIN servers USING (port) LEFT JOIN intermediates USING (port)
+ORDER BY study_order(coalesce(protocol, study.name)), port;

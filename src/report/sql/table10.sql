@@ -1,7 +1,10 @@
 -- Table X: Combinations of authentication mechanisms on SUBMISSION
 --
 -- Question: Which lists of mechanisms, in the server's order, do servers advertise inside TLS?
--- Population: servers of SUBMISSION that advertised at least one mechanism inside TLS.
+-- Population: servers of SUBMISSION that advertised at least one mechanism inside TLS. The line other adds up
+--   the lists below it, and says how many kinds there are.
+-- Note: The paper's numbers do not fit each other: its counts add up to 2,912,314, its shares to 100.40 %, and 224,197
+--   are 8.05 % of what 2,092,594 are 75.15 % of.
 -- Needs: handshakes
 -- Keys: mechanisms
 -- Paper:
@@ -26,7 +29,8 @@ WITH counted AS (
 )
 SELECT CASE WHEN rank <= coalesce(getvariable('top'), 10) THEN counted.mechanisms ELSE 'other' END AS mechanisms,
        sum(counted.servers)::BIGINT AS servers,
-       pct(sum(counted.servers), (SELECT sum(servers) FROM counted)) AS servers_pct, count(*) AS kinds
+       pct(sum(counted.servers), (SELECT sum(servers) FROM counted)) AS servers_pct,
+       CASE WHEN min(rank) > coalesce(getvariable('top'), 10) THEN count(*) END AS kinds
 FROM counted
 GROUP BY 1
 ORDER BY min(rank);

@@ -1,7 +1,8 @@
 -- Table XI: Combinations of authentication mechanisms on IMAPS
 --
 -- Question: Which lists of mechanisms, in the server's order, do servers advertise inside TLS?
--- Population: servers of IMAPS that advertised at least one mechanism inside TLS.
+-- Population: servers of IMAPS that advertised at least one mechanism inside TLS. The line other adds up
+--   the lists below it, and says how many kinds there are.
 -- Needs: handshakes
 -- Keys: mechanisms
 -- Paper:
@@ -27,7 +28,8 @@ WITH counted AS (
 )
 SELECT CASE WHEN rank <= coalesce(getvariable('top'), 10) THEN counted.mechanisms ELSE 'other' END AS mechanisms,
        sum(counted.servers)::BIGINT AS servers,
-       pct(sum(counted.servers), (SELECT sum(servers) FROM counted)) AS servers_pct, count(*) AS kinds
+       pct(sum(counted.servers), (SELECT sum(servers) FROM counted)) AS servers_pct,
+       CASE WHEN min(rank) > coalesce(getvariable('top'), 10) THEN count(*) END AS kinds
 FROM counted
 GROUP BY 1
 ORDER BY min(rank);

@@ -1,7 +1,8 @@
 -- Table XII: Authentication mechanisms before encryption on SUBMISSION, passive
 --
 -- Question: Which mechanisms do servers offer before STARTTLS?
--- Population: monitored connections on SUBMISSION, and their servers (address and port).
+-- Population: monitored connections on SUBMISSION, and their servers (address and port), those without a mechanism
+--   included.
 -- Needs: connections
 -- Keys: mechanism
 -- Paper:
@@ -24,8 +25,10 @@ WITH submissions AS (
     SELECT server_ip, server_port, unnest(mechanisms) AS mechanism FROM submissions
 )
 SELECT mechanism, count(*) AS connections, pct(count(*), (SELECT whole.connections FROM whole)) AS connections_pct,
+       (SELECT whole.connections FROM whole) AS of_connections,
        count(DISTINCT (server_ip, server_port)) AS servers,
-       pct(count(DISTINCT (server_ip, server_port)), (SELECT whole.servers FROM whole)) AS servers_pct
+       pct(count(DISTINCT (server_ip, server_port)), (SELECT whole.servers FROM whole)) AS servers_pct,
+       (SELECT whole.servers FROM whole) AS of_servers
 FROM offered
 GROUP BY mechanism
 ORDER BY 2 DESC, mechanism

@@ -3,6 +3,8 @@
 -- Question: Which lists of mechanisms, in the server's order, are offered before STARTTLS?
 -- Population: monitored connections on SUBMISSION, and their servers (address and port), those without a mechanism
 --   included. A server with several lists counts for each; the line other adds up the lists below it.
+-- Note: The paper adds: 68.88 % of all servers and 4.94 % of all connections offer mechanisms before STARTTLS; nothing but
+--   PLAIN and LOGIN is offered by 39.87 % and in 3.51 %.
 -- Needs: connections
 -- Keys: mechanisms
 -- Paper:
@@ -32,8 +34,9 @@ WITH submissions AS (
 SELECT CASE WHEN rank <= coalesce(getvariable('top'), 10) THEN counted.mechanisms ELSE 'other' END AS mechanisms,
        sum(counted.connections)::BIGINT AS connections,
        pct(sum(counted.connections), (SELECT whole.connections FROM whole)) AS connections_pct,
+       (SELECT whole.connections FROM whole) AS of_connections,
        sum(counted.servers)::BIGINT AS servers, pct(sum(counted.servers), (SELECT whole.servers FROM whole)) AS servers_pct,
-       count(*) AS kinds
+       (SELECT whole.servers FROM whole) AS of_servers, CASE WHEN min(rank) > coalesce(getvariable('top'), 10) THEN count(*) END AS kinds
 FROM counted
 GROUP BY 1
 ORDER BY min(rank);

@@ -8,7 +8,8 @@
 -- Needs: connections -> servers, supporting_servers_pct, connections, offering_connections_pct, upgraded_connections_pct
 -- Keys: protocol
 -- Chart: sources x=protocol y=upgraded_pct n=responders
--- Chart: columns x=protocol y=offering_connections_pct,upgraded_connections_pct n=connections
+-- Chart: sources x=protocol y=offering_connections_pct n=connections
+-- Chart: sources x=protocol y=upgraded_connections_pct n=connections
 -- Paper:
 --   protocol | upgraded_pct | supporting_servers_pct | offering_connections_pct | upgraded_connections_pct
 --   smtp | 30.82 | 59 | 97 | 94

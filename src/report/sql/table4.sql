@@ -7,6 +7,7 @@
 -- Needs: handshakes -> servers, servers_pct
 -- Needs: connections -> connections, connections_pct
 -- Keys: version
+-- Order: version
 -- Chart: sources x=version y=servers_pct n=servers
 -- Chart: sources x=version y=connections_pct n=connections
 -- Paper:

@@ -6,6 +6,7 @@
 -- Needs: handshakes
 -- Needs: verdicts
 -- Keys: protocol, rank
+-- Order: rank
 -- Paper:
 --   protocol | rank | common_name | servers
 --   smtp | 1 | localhost/emailAddress=webaster@localhost | 35000

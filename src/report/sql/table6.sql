@@ -1,15 +1,16 @@
 -- Table VI: Autonomous systems that have one suspicious certificate
 --
 -- Question: In which ASes are the servers with a certificate that should not be there?
--- Population: servers whose first certificate has the common name given by --certificate and whose chain is not valid;
+-- Population: servers whose first certificate has the common name given by `--certificate` and whose chain is not valid;
 --   without a name, those with the invalid certificate that is on most servers. The paper followed
---   www.update.microsoft.com.
+--   www.update.microsoft.com. Of several origins of a prefix the one that most peers of the collector see counts.
 -- Needs: handshakes
 -- Needs: verdicts
 -- Needs: prefixes
 -- Needs: as_names -> registration
 -- Needs: as_ranks -> rank
 -- Keys: asn
+-- Order: asn
 -- Paper:
 --   asn | registration | rank
 --   3257 | TINET-BACKBONE Tinet SpA, DE | 9532

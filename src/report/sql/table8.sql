@@ -2,7 +2,7 @@
 --
 -- Question: Which mechanisms do servers advertise inside TLS?
 -- Population: servers of SUBMISSION that advertised at least one mechanism inside TLS. advertised counts servers; the line
---   other adds up the mechanisms below it.
+--   other adds up the mechanisms below it, and says how many kinds there are.
 -- Needs: handshakes
 -- Keys: mechanism
 -- Paper:
@@ -28,7 +28,7 @@ WITH offered AS (
 )
 SELECT CASE WHEN rank <= coalesce(getvariable('top'), 10) THEN counted.mechanism ELSE 'other' END AS mechanism,
        sum(advertised)::BIGINT AS advertised, pct(sum(advertised), (SELECT count(*) FROM offered)) AS servers_pct,
-       count(*) AS kinds
+       (SELECT count(*) FROM offered) AS of_servers, CASE WHEN min(rank) > coalesce(getvariable('top'), 10) THEN count(*) END AS kinds
 FROM counted
 GROUP BY 1
 ORDER BY min(rank);

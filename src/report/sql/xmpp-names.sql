@@ -12,7 +12,8 @@
 --   xmpps-client | *.push.samsungosp.com | 8
 
 SELECT protocol, coalesce(subject_cn, '(none)') AS common_name, count(*) AS servers,
-       pct(count(*), sum(count(*)) OVER (PARTITION BY protocol)) AS servers_pct
+       pct(count(*), sum(count(*)) OVER (PARTITION BY protocol)) AS servers_pct,
+       sum(count(*)) OVER (PARTITION BY protocol)::BIGINT AS of_servers
 FROM scan_results JOIN certificates ON sha256 = leaf_sha256
 WHERE protocol LIKE 'xmpp%' AND tls_version IS NOT NULL
 GROUP BY protocol, subject_cn

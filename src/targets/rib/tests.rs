@@ -156,6 +156,25 @@ fn both_kinds_of_mrt_dumps_are_read() {
 }
 
 #[test]
+fn lists_of_ranges_are_read() {
+    let list = "20.0.0.5,20.0.0.8,7\n\"20.1.0.0\",\"20.1.0.255\",\"8\",\"Example, Inc\"\n20.2.0.0,20.2.0.0,AS9\n\
+                2001:db8::,2001:db8::1,9\n0.0.0.0\t0.255.255.255\t0\tNone\tNot routed\n26.0.0.0\t28.0.0.0\t10\tUS\tWIDE\n";
+    let rib = Rib::read(list.as_bytes(), &mut |_| ()).expect("readable");
+    let expected = [
+        "20.0.0.5-20.0.0.5 20.0.0.5/32 [7]",
+        "20.0.0.6-20.0.0.7 20.0.0.6/31 [7]",
+        "20.0.0.8-20.0.0.8 20.0.0.8/32 [7]",
+        "20.1.0.0-20.1.0.255 20.1.0.0/24 [8]",
+        "20.2.0.0-20.2.0.0 20.2.0.0/32 [9]",
+        "26.0.0.0-26.255.255.255 26.0.0.0/8 [10]",
+        "27.0.0.0-27.255.255.255 27.0.0.0/8 [10]",
+        "28.0.0.0-28.0.0.0 28.0.0.0/32 [10]",
+    ];
+    assert_eq!(told(&rib, &everything()), expected);
+    assert_eq!((rib.records, rib.too_short), (6, 0));
+}
+
+#[test]
 fn what_is_no_table_is_refused() {
     let refused = |bytes: &[u8]| Rib::read(bytes, &mut |_| ()).expect_err("refused").to_string();
     assert!(refused(b"").starts_with("no IPv4 route in 0 records"));
@@ -163,6 +182,7 @@ fn what_is_no_table_is_refused() {
     assert!(refused(b"20.0.0.0/8 7\n20.0.0.0 7\n").starts_with("line 2: `20.0.0.0 7`"));
     assert!(refused(b"20.0.0.0/33 7\n").starts_with("line 1"));
     assert!(refused(b"20.0.0.0/8 AS7\n").starts_with("line 1"));
+    assert!(refused(b"20.0.0.9,20.0.0.0,7\n").starts_with("line 1"));
     let whole = [v2("20.0.0.0/16", &[path_to(&[7], false)]), v2("20.1.0.0/16", &[path_to(&[7], false)])].concat();
     let cut = refused(&whole[..whole.len() - 3]);
     assert!(cut.starts_with("unreadable after 1 records"), "{cut}");
