@@ -43,6 +43,30 @@ fn parts(folder: &Path) -> usize {
     names.filter(|name| !name.to_str().unwrap().ends_with("-schema.parquet")).count()
 }
 
+/// What `starling verify` says of each of the chains, all in one dataset and first seen at a time in seconds.
+pub(crate) fn words(chains: &[&[&Made]], roots: &Path, at: i64) -> Vec<String> {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("census");
+    let dataset = Dataset::create(&folder, SEEN).unwrap();
+    let mut writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
+    for chain in chains {
+        let ders: Vec<&[u8]> = chain.iter().map(|made| &made.der[..]).collect();
+        met(&mut writer, 1, UtcMicros(at * 1_000_000), &ders);
+    }
+    writer.finish().unwrap();
+    drop(dataset);
+    write_manifest(&folder, &json!({ "state": "complete" })).unwrap();
+    let (code, said, complained) = verified(&["-q", "--roots", roots.to_str().unwrap(), folder.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}{complained}");
+    let rows = duckdb(&folder, "select lower(hex(chain_id)) as id, verdict from verdicts");
+    let word = |chain: &&[&Made]| {
+        let id: String = presented(chain).0.iter().map(|octet| format!("{octet:02x}")).collect();
+        let row = rows.as_array().unwrap().iter().find(|row| row["id"] == id.as_str());
+        row.unwrap()["verdict"].as_str().unwrap().to_owned()
+    };
+    chains.iter().map(word).collect()
+}
+
 #[test]
 fn a_dataset_is_judged_again_and_again() {
     let pki = Pki::new();
