@@ -70,13 +70,13 @@ impl Session {
                 let config = &client.configs[alpn as usize];
                 let rustls = Box::new(Connection::start(config, name, out)?);
                 let hello = match client.offer {
-                    Offer::Wide => message_of(&out[begin..]).to_vec(),
+                    Offer::Wide | Offer::Usual => message_of(&out[begin..]).to_vec(),
                     Offer::Strong => Vec::new(),
                 };
                 Speaker::Undecided { rustls, hello, pending: Vec::new() }
             }
             Some(profile) => {
-                out.extend(legacy::hello(profile, name.as_ref(), modern::random()?));
+                out.extend(legacy::hello(profile, client.offer, name.as_ref(), modern::random()?));
                 Speaker::Legacy(Box::new(client.engine(message_of(&out[begin..]))?))
             }
         };

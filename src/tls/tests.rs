@@ -130,6 +130,11 @@ fn the_offer_is_listed_in_order() {
     let wide = Client::new(Offer::Wide).expect("a client").suites(Rung::Modern);
     assert_eq!((&wide[..9], wide.len()), (&suites[..], 77));
     assert_eq!(wide[76], "TLS_RSA_WITH_NULL_SHA");
+    let usual = Client::new(Offer::Usual).expect("a client");
+    assert_eq!(usual.suites(Rung::Modern), wide[..56]);
+    assert_eq!(wide[55..57], ["TLS_RSA_WITH_DES_CBC_SHA", "TLS_DH_anon_WITH_AES_128_GCM_SHA256"]);
+    let lengths = [Rung::Bare, Rung::Legacy, Rung::Ssl3].map(|rung| usual.suites(rung).len());
+    assert_eq!(lengths, [56, 53, 15]);
     assert_eq!(client.groups(), ["x25519", "secp256r1", "secp384r1", "secp521r1"]);
 }
 
