@@ -150,7 +150,7 @@ fn defaults(client: &Arc<ClientConfig>, config: &Arc<ServerConfig>) {
 fn legacy(said: &[u8], pairs: &Arc<Pairs>) {
     let (mut plain, mut out) = (Vec::new(), Vec::new());
     counted(|| {
-        let hello = hello(Profile::Legacy, None, [0x11; 32]);
+        let hello = hello(Profile::Legacy, Offer::Wide, None, [0x11; 32]);
         let mut engine = Engine::take_over(&hello[5..], [0x22; 32], Arc::clone(pairs));
         engine.receive(said, &mut out, &mut plain);
         assert_eq!(engine.state(), legacy::State::Established);

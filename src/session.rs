@@ -220,7 +220,7 @@ impl Session {
         let ended = matches!(cause, Cause::Finished | Cause::PeerClosed | Cause::Reset);
         let next = if tls.seen_hello() {
             (ended && tls.fell_to_ssl3()).then_some(Rung::Ssl3)
-        } else if ended && tls.refused_words() {
+        } else if ended && self.rung == Rung::Modern && tls.refused_words() {
             Some(Rung::Bare)
         } else {
             let said = match (cause, tls.alert()) {

@@ -17,6 +17,8 @@ mod aggregates;
 mod certs;
 #[path = "check_corpus/hostile.rs"]
 mod hostile;
+#[path = "check_corpus/limbo.rs"]
+mod limbo;
 #[path = "check_corpus/captures.rs"]
 mod monitored;
 #[path = "check_corpus/zeek.rs"]
@@ -47,7 +49,7 @@ fn main() {
     banners(folder, &mut report);
     certs::facts(folder, &mut report);
     certs::chains(folder, &mut report);
-    certs::limbo(folder, &mut report);
+    limbo::cases(folder, &mut report);
     let pairs = monitored::captures(folder, &mut report);
     aggregates::totals(folder, &pairs, &mut report);
     zeek::rows(folder, &mut report);

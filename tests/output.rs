@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use starling::base::UtcMicros;
+use starling::base::keyed::Key;
 use starling::output::dataset::Dataset;
 use starling::output::parquet::Limits;
 use starling::output::writer::{Tables, Writer};
@@ -85,7 +86,7 @@ fn certificate() -> Vec<u8> {
 
 fn create(parent: &Path) -> (Dataset, Writer) {
     let dataset = Dataset::create(&parent.join("census"), START).unwrap();
-    let writer = Writer::new(&dataset, Limits::default());
+    let writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
     (dataset, writer)
 }
 
@@ -256,7 +257,7 @@ fn a_killed_run_leaves_whole_parts_and_no_dangling_reference() {
     let parent = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(&parent.path().join("census"), START).unwrap();
     // Handshakes fill a part every three rows, their certificates would not for a minute.
-    let mut writer = Writer::new(&dataset, Limits { rows: 3, age: Duration::from_secs(60) });
+    let mut writer = Writer::new(&dataset, Limits { rows: 3, age: Duration::from_secs(60) }, Key([1, 2]));
     for number in 0..8u32 {
         let leaf = number.min(3).to_be_bytes();
         writer.write(handshake(number, &[&leaf, b"shared"]), at(3)).unwrap();

@@ -6,8 +6,8 @@
 //! Asserted: the same bytes give the same end, words and text at any split; no more text comes out than bytes went in;
 //! what the engine says is bounded; nothing is sent in a connection that has failed, and a failure is final.
 
-use starling::tls::Pairs;
 use starling::tls::legacy::{Engine, Profile, State, hello};
+use starling::tls::{Offer, Pairs};
 use std::sync::{Arc, LazyLock};
 
 const RANDOM: [u8; 32] = [0x11; 32];
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
 
 /// State, what was said, what was understood.
 fn say(profile: Profile, bytes: &[u8], piece: usize) -> (State, Vec<u8>, Vec<u8>) {
-    let mut engine = Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS));
+    let mut engine = Engine::take_over(&hello(profile, Offer::Wide, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS));
     let (mut out, mut plain) = (Vec::new(), Vec::new());
     for part in bytes.chunks(piece) {
         let (before, said) = (engine.state(), out.len());

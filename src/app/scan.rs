@@ -171,7 +171,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     let way = Way::find(plan)?;
     check_ports(plan.ports)?;
     let tls = tls::Client::new(plan.offer).map_err(|error| anyhow!("TLS does not start: {error}"))?;
-    let key = Key([random()?, random()?]);
+    let key = secret()?;
     let mut links = Links::open(plan, &way, key)?;
     let clock = Clock::start();
     let begin = clock.utc();
@@ -303,6 +303,11 @@ pub fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
     Ok(u64::from_be_bytes(bytes))
+}
+
+/// A secret that nobody else has.
+pub(super) fn secret() -> Result<Key> {
+    Ok(Key([random()?, random()?]))
 }
 
 /// SIGINT and SIGTERM, and SIGHUP, counted.

@@ -50,7 +50,8 @@ pub(super) fn run(plan: &Plan, swarm: &Swarm) -> Result<Ended> {
     let privileges = privileges::give_up(Some(dataset.root()), plan.loaded.blocklist.as_deref())?;
     let signals = Signals::install()?;
     let mut summary = Summary::new(plan, dataset.run(), &left, link, &tls, privileges, world.utc());
-    let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() });
+    let mut writer = Writer::new(&dataset, PartLimits { age: plan.part_age, ..PartLimits::default() }, key);
+    writer.recall(&dataset)?;
     write_manifest(dataset.root(), &summary)?;
     writer.keep_checkpoint(&dataset, vec![left])?;
 

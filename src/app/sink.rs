@@ -1,6 +1,6 @@
 //! Where what is found goes: into a dataset, or into lines for those who know zmap.
 
-use crate::app::scan::Plan;
+use crate::app::scan::{Plan, secret};
 use crate::app::targets;
 use crate::base::UtcMicros;
 use crate::output::dataset::Dataset;
@@ -80,7 +80,7 @@ impl Place {
         match self {
             Self::Dataset(dataset) => {
                 let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
-                let mut writer = Writer::new(&dataset, limits);
+                let mut writer = Writer::new(&dataset, limits, secret()?);
                 writer.recall(&dataset)?;
                 writer.keep_checkpoint(&dataset, lanes)?;
                 Ok(Sink::Dataset(Box::new(writer)))

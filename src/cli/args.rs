@@ -272,8 +272,8 @@ pub struct Scan {
     #[arg(long, value_name = "WHAT", value_enum, default_value = "address")]
     pub xmpp_to: XmppTo,
 
-    /// Cipher suites to offer. strong has TLS 1.3 and forward secrecy with authenticated encryption only, and no second
-    /// connection to who refuses that.
+    /// Cipher suites to offer, which is part of what is measured: some servers choose the worst that is offered. run.json has
+    /// them all, under tls_offer.
     #[arg(long, value_name = "OFFER", value_enum, default_value = "wide")]
     pub tls: TlsOffer,
 
@@ -308,7 +308,9 @@ pub enum TlsOffer {
     /// All that old servers may want: after the strong ones CBC, RC4, 3DES, RSA and finite-field key exchange;
     /// anonymous, export and NULL last.
     Wide,
-    /// Forward secret and authenticated encryption.
+    /// The same without anonymous, export and NULL suites, which clients do not offer unless they are told to.
+    Usual,
+    /// TLS 1.3, and forward secrecy with authenticated encryption in TLS 1.2; no second connection to who refuses that.
     Strong,
 }
 

@@ -313,6 +313,7 @@ fn on_network(args: &Scan, interface: Option<String>, mut former: Option<Former>
         },
         offer: match args.tls {
             TlsOffer::Wide => Offer::Wide,
+            TlsOffer::Usual => Offer::Usual,
             TlsOffer::Strong => Offer::Strong,
         },
         rungs: rungs(args)?,
@@ -424,7 +425,7 @@ fn probe_options(args: &Scan) -> OptionSet {
 /// Connections to a target at most.
 fn rungs(args: &Scan) -> Result<u8> {
     match (args.tls, args.rungs) {
-        (TlsOffer::Wide, rungs) => Ok(rungs.unwrap_or(Rung::CONNECTIONS)),
+        (TlsOffer::Wide | TlsOffer::Usual, rungs) => Ok(rungs.unwrap_or(Rung::CONNECTIONS)),
         (TlsOffer::Strong, None | Some(1)) => Ok(1),
         (TlsOffer::Strong, Some(rungs)) => Err(anyhow!(
             "--tls strong and --rungs {rungs} contradict each other: what is offered from the second connection on is \

@@ -12,6 +12,7 @@ use super::dataset::Dataset;
 use super::parquet::{Limits, PartWriter};
 use super::stored;
 use crate::base::UtcMicros;
+use crate::base::keyed::Key;
 use crate::record::Fact;
 use crate::record::checkpoint::Left;
 use crate::record::fold::{Chains, New};
@@ -58,10 +59,10 @@ pub struct Written {
 }
 
 impl Writer {
-    /// A writer of the dataset.
-    pub fn new(dataset: &Dataset, limits: Limits) -> Self {
+    /// A writer of the dataset. `key` is a secret of the run, by which it knows certificates again.
+    pub fn new(dataset: &Dataset, limits: Limits, key: Key) -> Self {
         Self {
-            known: Chains::new(),
+            known: Chains::new(key),
             hosts: dataset.part_writer(limits),
             handshakes: dataset.part_writer(limits),
             connections: dataset.part_writer(limits),

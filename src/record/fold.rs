@@ -1,23 +1,16 @@
 //! Folding: a connection's certificates become rows, each distinct certificate and each distinct chain once.
 
-use std::collections::BTreeSet;
-
 use crate::base::UtcMicros;
+use crate::base::keyed::Key;
 use crate::record::certificate;
+use crate::record::prints::Prints;
 use crate::record::row::{Certificate, Chain, Sha256};
 
-/// The first half of a SHA-256. To make two certificates whose halves agree takes 2^64 hashes.
-type Print = [u8; 16];
-
-/// The certificates and chains known so far, by fingerprint.
-///
-/// Memory: 16 bytes and a share of a tree node, below 40 bytes in all, for each distinct certificate and each
-/// distinct chain. A tree and not a hash table: no seed is needed, and a peer that chooses its certificates
-/// cannot make it slow.
-#[derive(Debug, Default)]
+/// The certificates and chains known so far, by fingerprint: some nine bytes for each distinct one.
+#[derive(Debug)]
 pub struct Chains {
-    certificates: BTreeSet<Print>,
-    chains: BTreeSet<Print>,
+    certificates: Prints,
+    chains: Prints,
 }
 
 /// What a connection's row says of its certificates, and the rows not seen before.
@@ -34,19 +27,19 @@ pub struct New {
 }
 
 impl Chains {
-    /// Nothing known.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing known. `key` is a secret: who knows it can have a certificate taken for another one.
+    pub fn new(key: Key) -> Self {
+        Self { certificates: Prints::new(key), chains: Prints::new(key) }
     }
 
     /// Knows a certificate that an earlier run has written.
     pub fn recall_certificate(&mut self, sha256: &Sha256) {
-        self.certificates.insert(half(sha256));
+        self.certificates.insert(sha256);
     }
 
     /// Knows a chain that an earlier run has written, and before it each of its certificates.
     pub fn recall_chain(&mut self, chain_id: &Sha256) {
-        self.chains.insert(half(chain_id));
+        self.chains.insert(chain_id);
     }
 
     /// Takes the certificates that a connection presented, in order; the rows that are new are first seen at `time`. Of an
@@ -58,11 +51,11 @@ impl Chains {
         };
         let chain_id = certificate::sha256(prints.as_flattened());
         let mut new = New { chain_id: Some(chain_id), leaf_sha256: Some(leaf), ..New::default() };
-        if !self.chains.insert(half(&chain_id)) {
+        if !self.chains.insert(&chain_id) {
             return new;
         }
         for (der, print) in ders.iter().zip(&prints) {
-            if self.certificates.insert(half(print)) {
+            if self.certificates.insert(print) {
                 new.certificates.push(certificate::digest_known(*print, der, time));
             }
         }
@@ -71,21 +64,17 @@ impl Chains {
     }
 }
 
-fn half(hash: &Sha256) -> Print {
-    let mut print = Print::default();
-    print.copy_from_slice(&hash[..16]);
-    print
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
 
+    const KEY: Key = Key([1, 2]);
+
     #[test]
     fn each_certificate_and_each_chain_is_new_once() {
         let (leaf, middle, other) = (b"leaf".to_vec(), b"middle".to_vec(), b"other".to_vec());
-        let mut chains = Chains::new();
+        let mut chains = Chains::new(KEY);
         let first = chains.fold(UtcMicros(5), &[leaf.clone(), middle.clone(), middle.clone()]);
 
         let prints: Vec<Sha256> = [&leaf, &middle, &middle].map(|der| certificate::sha256(der)).to_vec();
@@ -107,6 +96,6 @@ mod tests {
 
     #[test]
     fn of_an_empty_chain_there_is_nothing_to_say() {
-        assert_eq!(Chains::new().fold(UtcMicros(1), &[]), New::default());
+        assert_eq!(Chains::new(KEY).fold(UtcMicros(1), &[]), New::default());
     }
 }

@@ -11,6 +11,7 @@ mod distinguished_name;
 pub mod fold;
 pub mod markdown;
 mod oid;
+mod prints;
 pub mod row;
 pub mod schema;
 

@@ -475,8 +475,9 @@ table! {
         /// Something else is wrong; `problems` says what.
         other: bool,
         /// What else is wrong, one word each: `unparsable`, `not_a_ca` (an issuer that is none), `path_length`, `key_usage`,
-        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `algorithm` (a signature
-        /// that cannot be checked), `too_complex` (the search was ended at its limit).
+        /// `extended_key_usage`, `name_constraints`, `critical_extension` (one that nobody knows), `unclear_extension` (it is
+        /// there twice, or limits an issuer and cannot be read), `algorithm` (a signature that cannot be checked), `too_complex`
+        /// (the search was ended at its limit).
         problems: Vec<String>,
         /// The path has certificates that only other chains presented.
         completed: bool,

@@ -262,6 +262,8 @@ fn who_refuses_a_name_or_protocols_is_asked_without_and_who_breaks_off_in_ssl3_g
         (Protocol::Imaps, Rung::Modern, alert(2, 120), None),
         (Protocol::Https, Rung::Modern, alert(2, 112), None),
         (Protocol::Imaps, Rung::Bare, alert(2, 112), None),
+        // It has refused the modern hello before, and would be asked a fourth time if it then fell to SSL 3.0.
+        (Protocol::Imaps, Rung::Legacy, alert(2, 112), None),
         // Who warns of the name goes on; this one goes away.
         (Protocol::Imaps, Rung::Modern, alert(1, 112), Some(Rung::Legacy)),
         (Protocol::Imaps, Rung::Bare, alert(2, 40), None),

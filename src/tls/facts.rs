@@ -7,6 +7,7 @@ use super::suites;
 use super::tap::Flight;
 
 const TLS_1_3: u16 = 0x0304;
+pub(super) const CLOSE_NOTIFY: u8 = 0;
 
 /// What a handshake showed. Names are IANA's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +67,8 @@ impl Facts {
         let certificates = flight.certificates.as_ref();
         let group = flight.key_exchange.group;
         let chosen = hello.or(flight.retry.as_ref());
-        let alert = flight.alerts.iter().find(|alert| alert.description != 0);
+        // What follows a close_notify counts no more (RFC 8446, section 6.1), however much of it came in the same piece.
+        let alert = flight.alerts.first().filter(|alert| alert.description != CLOSE_NOTIFY);
         Self {
             version: hello.filter(|_| complete).and_then(|hello| names::version(hello.version)),
             cipher: chosen.map(|hello| names::cipher(hello.suite)),

@@ -79,6 +79,8 @@ pub enum Offer {
     /// ones, export and NULL last.
     #[default]
     Wide,
+    /// The same without anonymous, export and NULL suites, which clients do not offer unless they are told to.
+    Usual,
     /// What rustls has: forward secret and authenticated encryption.
     Strong,
 }
@@ -120,9 +122,9 @@ impl Client {
                 return suites.iter().map(|suite| names::cipher(suite.suite().into())).collect();
             }
             Rung::Legacy => &suites::MODERN,
-            Rung::Ssl3 => &suites::SSL3,
+            Rung::Ssl3 => suites::offered(self.offer, &suites::SSL3),
         };
-        let old = if rung == Rung::Legacy { &suites::OLD[..] } else { &[] };
+        let old = if rung == Rung::Legacy { suites::offered(self.offer, &suites::OLD) } else { &[] };
         own.iter().chain(old).map(|suite| names::cipher(*suite)).collect()
     }
 

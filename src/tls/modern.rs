@@ -5,7 +5,7 @@
 use super::Offer;
 use super::capture::Capture;
 use super::pairs::{Pair, Pairs};
-use super::suites::OLD;
+use super::suites::{OLD, offered};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider};
 use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedKxGroup};
@@ -31,10 +31,7 @@ pub(super) fn config(capture: &Arc<Capture>, pairs: &Pairs, offer: Offer) -> Res
 }
 
 fn provider(pairs: &Pairs, offer: Offer) -> CryptoProvider {
-    let stubs: &[Tls12CipherSuite] = match offer {
-        Offer::Wide => &STUBS,
-        Offer::Strong => &[],
-    };
+    let stubs = &STUBS[..offered(offer, &OLD).len()];
     let cipher_suites = SUITES.iter().copied().chain(stubs.iter().map(SupportedCipherSuite::Tls12)).collect();
     CryptoProvider { cipher_suites, kx_groups: groups(pairs), ..default_provider() }
 }

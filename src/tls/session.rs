@@ -1,7 +1,7 @@
 //! One TLS connection on buffers: who speaks, and what is kept of what was seen.
 
 use super::connection::Connection;
-use super::facts::Facts;
+use super::facts::{CLOSE_NOTIFY, Facts};
 use super::failure::{Failure, Kind};
 use super::legacy::{self, Engine, Profile};
 use super::ocsp::Ocsp;
@@ -70,13 +70,13 @@ impl Session {
                 let config = &client.configs[alpn as usize];
                 let rustls = Box::new(Connection::start(config, name, out)?);
                 let hello = match client.offer {
-                    Offer::Wide => message_of(&out[begin..]).to_vec(),
+                    Offer::Wide | Offer::Usual => message_of(&out[begin..]).to_vec(),
                     Offer::Strong => Vec::new(),
                 };
                 Speaker::Undecided { rustls, hello, pending: Vec::new() }
             }
             Some(profile) => {
-                out.extend(legacy::hello(profile, name.as_ref(), modern::random()?));
+                out.extend(legacy::hello(profile, client.offer, name.as_ref(), modern::random()?));
                 Speaker::Legacy(Box::new(client.engine(message_of(&out[begin..]))?))
             }
         };
@@ -182,9 +182,9 @@ impl Session {
             self.state = State::Established;
         }
         if connection.peer_closed() {
+            // What came behind its close_notify does not count.
             self.state = State::Closed;
-        }
-        if let Err(error) = result {
+        } else if let Err(error) = result {
             let failure = Failure::from(&error);
             self.state = State::Failed;
             if failure.kind == Kind::TooLarge && !self.established {
@@ -279,7 +279,9 @@ impl Session {
     /// The first alert that ended the handshake. That is not close_notify, nor a warning, unless it says the same as a
     /// refusal.
     pub fn alert(&self) -> Option<u8> {
-        let ends = |alert: &&Alert| alert.level != 1 || Rung::refused_by(alert.description);
+        let ends = |alert: &&Alert| {
+            alert.description != CLOSE_NOTIFY && (alert.level != 1 || Rung::refused_by(alert.description))
+        };
         self.tap.flight().alerts.iter().find(ends).map(|alert| alert.description)
     }
 
@@ -303,7 +305,10 @@ impl Session {
             offered: Some(self.rung.offered()),
             ticket: if self.ticket { Some(true) } else { facts.ticket },
             // Inside the session, behind the tap's back.
-            alert: facts.alert.or_else(|| self.error.as_ref()?.alert.map(names::alert)),
+            alert: facts.alert.or_else(|| {
+                let inside = self.error.as_ref().filter(|_| flight.alerts.is_empty())?.alert;
+                inside.filter(|alert| *alert != CLOSE_NOTIFY).map(names::alert)
+            }),
             alert_sent: self.alert_sent.map(names::alert),
             ocsp: flight.certificates.is_some().then_some(ocsp_says.is_some()),
             ocsp_says,

@@ -2,6 +2,7 @@
 //! best is not in rustls. Names and parts (key exchange, authentication, cipher, MAC) are those of IANA's registry, as
 //! the crate tls-parser has them ([`TlsCipherSuite::from_id`]).
 
+use super::Offer;
 use tls_parser::{TlsCipherAu, TlsCipherEnc, TlsCipherKx, TlsCipherSuite};
 
 /// Classes of cipher suites in Figure 3 of the study.
@@ -101,10 +102,37 @@ pub const SSL3: [u16; 26] = [
     0x0009, 0x0034, 0x003a, 0x001b, 0x0018, 0x001a, 0x0014, 0x0008, 0x0003, 0x0006, 0x0019, 0x0002,
 ];
 
+/// What of [`OLD`] or [`SSL3`] an offer has: each ends with what only [`Offer::Wide`] has.
+pub(super) fn offered(offer: Offer, suites: &'static [u16]) -> &'static [u16] {
+    match offer {
+        Offer::Wide => suites,
+        Offer::Usual => &suites[..suites.iter().position(|suite| is_naked(*suite)).unwrap_or(suites.len())],
+        Offer::Strong => &[],
+    }
+}
+
+/// Anonymous, made weak by law, or without encryption: what clients offer only if they are told to.
+fn is_naked(suite: u16) -> bool {
+    parts(suite)
+        .is_none_or(|suite| suite.au == TlsCipherAu::Null || suite.enc == TlsCipherEnc::Null || is_export(suite))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn what_clients_do_not_offer_unasked_comes_last() {
+        for suites in [&OLD[..], &SSL3] {
+            let usual = offered(Offer::Usual, suites);
+            assert!(usual.iter().all(|suite| !is_naked(*suite)));
+            assert!(suites[usual.len()..].iter().all(|suite| is_naked(*suite)));
+            assert_eq!(usual.last(), Some(&0x0009), "DES with RSA is the last of the others");
+            assert_eq!((offered(Offer::Wide, suites), offered(Offer::Strong, suites)), (suites, &[][..]));
+        }
+        assert_eq!((offered(Offer::Usual, &OLD).len(), offered(Offer::Usual, &SSL3).len()), (47, 15));
+    }
 
     #[test]
     fn classes_are_those_of_figure_3() {

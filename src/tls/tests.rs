@@ -122,6 +122,18 @@ fn an_alert_is_named() {
 }
 
 #[test]
+fn what_follows_a_close_notify_is_no_alert_nor_is_it_itself_whatever_its_level() {
+    let client = Client::new(Offer::Wide).expect("a client");
+    for level in [0, 1, 2] {
+        let mut session =
+            Session::start(&client, (Rung::Modern, 1), None, Alpn::None, &mut Vec::new()).expect("a session");
+        let said = [21, 3, 1, 0, 2, level, 0, 21, 3, 1, 0, 2, 2, 40];
+        session.receive(&client, &said, &mut Vec::new(), &mut Vec::new());
+        assert_eq!((session.facts().alert, session.state() == State::Handshaking), (None, false), "{level}");
+    }
+}
+
+#[test]
 fn the_offer_is_listed_in_order() {
     let client = Client::new(Offer::Strong).expect("a client");
     let suites = client.suites(Rung::Modern);
@@ -130,6 +142,11 @@ fn the_offer_is_listed_in_order() {
     let wide = Client::new(Offer::Wide).expect("a client").suites(Rung::Modern);
     assert_eq!((&wide[..9], wide.len()), (&suites[..], 77));
     assert_eq!(wide[76], "TLS_RSA_WITH_NULL_SHA");
+    let usual = Client::new(Offer::Usual).expect("a client");
+    assert_eq!(usual.suites(Rung::Modern), wide[..56]);
+    assert_eq!(wide[55..57], ["TLS_RSA_WITH_DES_CBC_SHA", "TLS_DH_anon_WITH_AES_128_GCM_SHA256"]);
+    let lengths = [Rung::Bare, Rung::Legacy, Rung::Ssl3].map(|rung| usual.suites(rung).len());
+    assert_eq!(lengths, [56, 53, 15]);
     assert_eq!(client.groups(), ["x25519", "secp256r1", "secp384r1", "secp521r1"]);
 }
 

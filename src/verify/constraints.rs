@@ -1,6 +1,6 @@
 //! Name constraints (RFC 5280, section 4.2.1.10), for the kinds of names that servers have.
 
-use x509_parser::asn1_rs::oid;
+use x509_parser::asn1_rs::{FromDer, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{BasicConstraints, GeneralName, NameConstraints, SubjectAlternativeName};
 use x509_parser::x509::X509Name;
@@ -15,13 +15,22 @@ const MAX_COMPARISONS: usize = 100_000;
 pub(super) fn broken(constraining: &Facts, named: &Facts) -> bool {
     let (Some(above), Some(below)) = (parse(constraining.der()), parse(named.der())) else { return true };
     let Some(constraints) = extension::<NameConstraints<'_>>(&above, &oid!(2.5.29.30)) else { return true };
+    let alternative = below.extensions().iter().find(|extension| extension.oid == oid!(2.5.29.17));
+    if alternative.is_some_and(|names| SubjectAlternativeName::from_der(names.value).is_err()) {
+        return true;
+    }
     let permitted: Vec<_> = constraints.permitted_subtrees.into_iter().flatten().map(|tree| tree.base).collect();
     let excluded: Vec<_> = constraints.excluded_subtrees.into_iter().flatten().map(|tree| tree.base).collect();
     let names = names(&below);
     if names.len() * (permitted.len() + excluded.len()) > MAX_COMPARISONS {
         return true;
     }
+    // A network that is none may have been meant to forbid the address.
+    let misread = permitted.iter().chain(&excluded).any(is_malformed_network);
     names.iter().any(|name| {
+        if matches!(name, GeneralName::Invalid(..)) || misread && matches!(name, GeneralName::IPAddress(_)) {
+            return true;
+        }
         let mut allowing = permitted.iter().filter(|base| same_kind(name, base)).peekable();
         let mut forbidding = excluded.iter().filter(|base| same_kind(name, base)).peekable();
         if !is_comparable(name) {
@@ -125,6 +134,11 @@ fn within_network(address: &[u8], base: &[u8]) -> bool {
     address.len() == network.len()
         && mask.len() == network.len()
         && address.iter().zip(network).zip(mask).all(|((address, network), mask)| address & mask == network & mask)
+}
+
+/// A network is an address and a mask of IPv4 or IPv6 (RFC 5280, section 4.2.1.10).
+fn is_malformed_network(base: &GeneralName<'_>) -> bool {
+    matches!(base, GeneralName::IPAddress(octets) if !matches!(octets.len(), 8 | 32))
 }
 
 /// The base's parts come first in the name.

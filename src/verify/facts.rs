@@ -1,11 +1,12 @@
 //! What the judge has to know of a certificate, read once from its DER.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use x509_parser::asn1_rs::{Any, FromDer, Oid, Tag, oid};
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
-use x509_parser::extensions::{AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier, KeyUsage};
+use x509_parser::extensions::{AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier, KeyUsage, NameConstraints};
 use x509_parser::nom::Parser;
 
 use super::signature::{Algorithm, Checked, Kind, check};
@@ -97,6 +98,8 @@ pub struct Facts {
     pub(super) for_servers: Option<bool>,
     /// A critical extension is not understood.
     pub(super) unknown_critical: bool,
+    /// An extension is there twice, or one that says who may issue what cannot be read: what it forbids is not known.
+    pub(super) unclear: bool,
     /// It has name constraints.
     pub(super) constrains: bool,
     /// RSA modulus, in bits.
@@ -145,9 +148,15 @@ impl Facts {
                 .extensions()
                 .iter()
                 .any(|extension| extension.critical && !KNOWN.contains(&extension.oid)),
+            unclear: is_unclear(&certificate),
             constrains: certificate.extensions().iter().any(|extension| extension.oid == oid!(2.5.29.30)),
             rsa_bits,
-            algorithm: Algorithm::read(&certificate.signature_algorithm),
+            // What is signed has to say the same (RFC 5280, section 4.1.1.2).
+            algorithm: if certificate.signature_algorithm == certificate.tbs_certificate.signature {
+                Algorithm::read(&certificate.signature_algorithm)
+            } else {
+                Algorithm::Malformed
+            },
             subject_key: extension::<KeyIdentifier<'_>>(&certificate, &oid!(2.5.29.14)).map(|id| id.0.into()),
             authority_key: extension::<AuthorityKeyIdentifier<'_>>(&certificate, &oid!(2.5.29.35))
                 .and_then(|id| Some(id.key_identifier?.0.into())),
@@ -198,6 +207,22 @@ where
 {
     let found = certificate.extensions().iter().find(|extension| extension.oid == *identifier)?;
     T::from_der(found.value).ok().map(|(_, value)| value)
+}
+
+/// Whether there is an extension that readers could take in two ways (RFC 5280, section 4.2: none may be there twice), or
+/// one of those that limit an issuer that cannot be read, so that it would limit nothing.
+fn is_unclear(certificate: &X509Certificate<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    certificate.extensions().iter().any(|one| {
+        let unread = if one.oid == oid!(2.5.29.15) {
+            KeyUsage::from_der(one.value).is_err()
+        } else if one.oid == oid!(2.5.29.19) {
+            BasicConstraints::from_der(one.value).is_err()
+        } else {
+            one.oid == oid!(2.5.29.30) && NameConstraints::from_der(one.value).is_err()
+        };
+        unread || !seen.insert(one.oid.as_bytes())
+    })
 }
 
 /// Where `part`, a piece of `whole`, lies in it.

@@ -96,6 +96,7 @@ fn problems(steps: &[Step], end: End) -> BTreeSet<&'static str> {
     for (index, step) in steps.iter().enumerate() {
         let facts = &step.facts;
         found(facts.unknown_critical, "critical_extension");
+        found(facts.unclear, "unclear_extension");
         found(step.checked == Checked::Unknown, "algorithm");
         let is_anchor = end == End::Root && index > 0 && index + 1 == steps.len();
         found(!is_anchor && facts.for_servers == Some(false), "extended_key_usage");

@@ -48,7 +48,7 @@ pub(super) enum Algorithm {
     Ed25519,
     /// One of the old hashes that nobody computes any more: MD2, MD4.
     Ancient,
-    /// PSS with parameters that are none: no key makes such a signature.
+    /// PSS with parameters that are none, or another algorithm than that in what is signed: no key makes such a signature.
     Malformed,
     /// Another one.
     Unknown,

@@ -7,6 +7,7 @@ use super::place::{FAR, Place, enter};
 use super::rows::{Rows, differences, given, key, measured};
 use serde_json::{Map, Value};
 use starling::base::Instant;
+use starling::base::keyed::Key;
 use starling::record::Fact;
 use starling::record::fold::Chains;
 use starling::record::row::{Handshake, Host as Answer};
@@ -84,7 +85,7 @@ fn simulate(swarm: Swarm) -> (Rows, Rows) {
     let mut world = World::new(swarm, false).unwrap();
     world.run();
     assert!(world.violations().is_empty(), "{:?}", world.violations());
-    let (mut answers, mut handshakes, mut chains) = (Rows::new(), Rows::new(), Chains::new());
+    let (mut answers, mut handshakes, mut chains) = (Rows::new(), Rows::new(), Chains::new(Key([1, 2])));
     for fact in world.take_facts() {
         match fact {
             Fact::Answer(answer) => panic!("not asked for: {answer:?}"),

@@ -1,12 +1,10 @@
-//! Certificates and chains of the corpus: what openssl says of them, and the cases of x509-limbo.
+//! Certificates and chains of the corpus: what openssl says of them.
 //!
-//! A disagreement with a reason that can be told from the verdict or the case is printed and counted apart; any other is
-//! wrong.
+//! A disagreement with a reason that can be told from the verdict is printed and counted apart; any other is wrong.
 
-use super::{Report, read, text};
+use super::Report;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use serde_json::Value;
 use starling::base::UtcMicros;
 use starling::record::certificate::{digest, sha256};
 use starling::record::row::Verdict;
@@ -17,11 +15,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
     CertificateDer::pem_slice_iter(pem).map(|der| der.unwrap().as_ref().to_vec()).collect()
 }
 
-fn store(ders: &[Vec<u8>]) -> Store {
+pub(crate) fn store(ders: &[Vec<u8>]) -> Store {
     let mut store = Store::default();
     for facts in ders.iter().filter_map(|der| Facts::read(Arc::from(&der[..]))) {
         store.add(Arc::new(facts));
@@ -29,7 +27,7 @@ fn store(ders: &[Vec<u8>]) -> Store {
     store
 }
 
-fn judge(chain: &[Vec<u8>], roots: &Store, seconds: i64) -> Verdict {
+pub(crate) fn judge(chain: &[Vec<u8>], roots: &Store, seconds: i64) -> Verdict {
     let presented: Vec<_> =
         chain.iter().map(|der| (sha256(der), Facts::read(Arc::from(&der[..])).map(Arc::new))).collect();
     Judge::new(roots, "corpus", &Store::default()).judge([0; 32], &presented, UtcMicros(seconds * 1_000_000))
@@ -164,55 +162,4 @@ pub(crate) fn facts(folder: &Path, report: &mut Report) {
         }
     }
     report.part("certificates");
-}
-
-/// A rule for who makes certificates.
-const STRICT: &str = "what a CA must not issue; openssl accepts it without -x509_strict";
-
-/// Why a case of x509-limbo is none for us, by what its name begins with.
-const NOT_ASKED: &[(&str, &str)] = &[
-    ("crl::", "revocation is not asked for"),
-    ("webpki::san::", "names of servers are not compared"),
-    ("webpki::cn::", "names of servers are not compared"),
-    ("rfc5280::san::", "names of servers are not compared"),
-    ("rfc5280::serial::", "serial numbers are not judged"),
-    ("rfc5280::nc::not-allowed-in-ee", STRICT),
-    ("rfc5280::nc::invalid-dnsname-leading-period", STRICT),
-    ("rfc5280::nc::nc-permits-invalid-dns-san", STRICT),
-    ("rfc5280::aki::cross-signed-root-missing-aki", STRICT),
-    ("rfc5280::ski::root-missing-ski", STRICT),
-    ("rfc5280::root-missing-basic-constraints", STRICT),
-    ("webpki::", "the rules for browsers are not those of RFC 5280"),
-    ("pathlen::max-chain-depth", "the limit is not the caller's"),
-    ("pathological::nc-dos", "a limit of comparisons, which is higher here"),
-];
-
-/// The cases of x509-limbo.
-pub(crate) fn limbo(folder: &Path, report: &mut Report) {
-    let cases = read(folder, "certs/limbo.json");
-    for case in cases["testcases"].as_array().unwrap() {
-        let name = text(&case["id"]);
-        let ders = |value: &Value| {
-            let texts = value.as_array().into_iter().flatten().map(text);
-            texts.flat_map(|pem| certificates(pem.as_bytes())).collect::<Vec<_>>()
-        };
-        if text(&case["validation_kind"]) != "SERVER" {
-            continue;
-        }
-        let chain = [certificates(text(&case["peer_certificate"]).as_bytes()), ders(&case["untrusted_intermediates"])];
-        let time = text(&case["validation_time"]);
-        let at = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(time)
-            .map_or_else(|_| 1_795_442_462, |nanos| nanos.div_euclid(1_000_000_000));
-        let verdict = judge(&chain.concat(), &store(&ders(&case["trusted_certs"])), at);
-        let (found, expected) = (verdict.valid, text(&case["expected_result"]) == "SUCCESS");
-        let why = format!("{} {}", verdict.verdict, verdict.problems.join(" "));
-        if found == expected {
-            report.fact(name, "", "", "");
-        } else if let Some((_, reason)) = NOT_ASKED.iter().find(|(begin, _)| found && name.starts_with(begin)) {
-            report.explained(name, reason);
-        } else {
-            report.fact(name, "verdict", &why, text(&case["expected_result"]));
-        }
-    }
-    report.part("x509-limbo");
 }

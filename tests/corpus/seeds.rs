@@ -320,7 +320,17 @@ fn flights() -> Vec<Seed> {
         Session::start(&client, (Rung::Modern, 1), None, Alpn::Web, &mut hello).expect("a session");
         [&[1][..], &tls::answer(&mut tls::server(version), &hello)].concat()
     };
+    // A ServerHello of TLS 1.2, and a certificate message that is longer than rustls takes, and does not come to its end.
+    let record = |kind: u8, length: [u8; 3], body: &[u8]| {
+        let message = [&[kind][..], &length, body].concat();
+        [&[22, 3, 3, 0, u8::try_from(message.len()).expect("a short one")], &message[..]].concat()
+    };
+    let random: Vec<u8> = (0..32).collect();
+    let hello = record(2, [0, 0, 38], &[&[3, 3][..], &random, &[0, 0xc0, 0x2f, 0]].concat());
+    let certificate = [&[0x80, 0, 0, 0, 4, 0][..], &[0; 64]].concat();
+    let too_long = [&[0][..], &hello, &record(11, [0x80, 0, 0], &certificate)].concat();
     [
+        ("too_long", too_long),
         ("flight12", flight(&rustls::version::TLS12)),
         ("flight13", flight(&rustls::version::TLS13)),
         ("alert", vec![0, 21, 3, 3, 0, 2, 2, 40]),

@@ -153,6 +153,21 @@ fn old_servers_are_understood_on_as_many_connections_as_it_takes() {
     let resumed = resumed.args(["scan", "--rungs", "1", "--resume"]).arg(&census).output().unwrap();
     assert_eq!(resumed.status.code(), Some(2), "{}", errors(&resumed));
 
+    let usual = folder.path().join("usual");
+    let mut scan = within(&pair.near, STARLING);
+    scan.args(["scan", "-q", "-i", "near0", "-p", "https", "-c", "4", "--tls", "usual", "-o"]).arg(&usual);
+    let scan = scan.arg("198.18.5.6/31").output().unwrap();
+    assert_eq!(scan.status.code(), Some(0), "{}", errors(&scan));
+    let rows = query(&usual, "SELECT address, rung, outcome FROM scan_results ORDER BY ip");
+    let row = |address, rung, outcome| json!({"address": address, "rung": rung, "outcome": outcome});
+    assert_eq!(
+        rows,
+        [row("198.18.5.6", "modern", "tls_failed"), row("198.18.5.7", "legacy", "complete")],
+        "who has NULL only is not understood"
+    );
+    let manifest = std::fs::read_to_string(usual.join("run.json")).unwrap();
+    assert!(manifest.contains("TLS_RSA_WITH_RC4_128_MD5") && !manifest.contains("_NULL_"), "{manifest}");
+
     let strong = folder.path().join("strong");
     let mut scan = within(&pair.near, STARLING);
     scan.args(["scan", "-q", "-i", "near0", "-p", "https", "-c", "2", "--tls", "strong", "-o"]).arg(&strong);

@@ -1,8 +1,8 @@
 //! A TCP shell around the engine: one connection, one line inside.
 
-use starling::tls::Pairs;
 use starling::tls::legacy::{Engine, Profile, State, hello};
 use starling::tls::tap::{Flight, Tap};
+use starling::tls::{Offer, Pairs};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) fn talk(
     ends: impl Fn(&[u8]) -> bool,
 ) -> Seen {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hello = hello(profile, None, RANDOM);
+    let hello = hello(profile, Offer::Wide, None, RANDOM);
     let pairs = Arc::new(Pairs::new(SEED).unwrap());
     let (mut engine, mut tap) = (Engine::take_over(&hello[5..], SEED, pairs), Tap::server());
     stream.write_all(&hello).unwrap();

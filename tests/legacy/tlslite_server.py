@@ -38,6 +38,8 @@ def main():
         port, version, exchange, cipher, mac, group = rest[i : i + 6]
         settings = HandshakeSettings()
         settings.minVersion = settings.maxVersion = tuple(int(part) for part in version.split("."))
+        # What it takes from supported_versions has a list of its own, which the other two do not touch.
+        settings.versions = [settings.maxVersion]
         settings.minKeySize = 512
         settings.keyExchangeNames, settings.cipherNames, settings.macNames = [exchange], [cipher], [mac]
         settings.useEncryptThenMAC = settings.useExtendedMasterSecret = False

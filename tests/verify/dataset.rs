@@ -3,6 +3,7 @@
 use super::*;
 use serde_json::{Value, json};
 use starling::app::verify;
+use starling::base::keyed::Key;
 use starling::output::dataset::Dataset;
 use starling::output::manifest::write_manifest;
 use starling::output::parquet::Limits;
@@ -42,6 +43,30 @@ fn parts(folder: &Path) -> usize {
     names.filter(|name| !name.to_str().unwrap().ends_with("-schema.parquet")).count()
 }
 
+/// What `starling verify` says of each of the chains, all in one dataset and first seen at a time in seconds.
+pub(crate) fn words(chains: &[&[&Made]], roots: &Path, at: i64) -> Vec<String> {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("census");
+    let dataset = Dataset::create(&folder, SEEN).unwrap();
+    let mut writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
+    for chain in chains {
+        let ders: Vec<&[u8]> = chain.iter().map(|made| &made.der[..]).collect();
+        met(&mut writer, 1, UtcMicros(at * 1_000_000), &ders);
+    }
+    writer.finish().unwrap();
+    drop(dataset);
+    write_manifest(&folder, &json!({ "state": "complete" })).unwrap();
+    let (code, said, complained) = verified(&["-q", "--roots", roots.to_str().unwrap(), folder.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}{complained}");
+    let rows = duckdb(&folder, "select lower(hex(chain_id)) as id, verdict from verdicts");
+    let word = |chain: &&[&Made]| {
+        let id: String = presented(chain).0.iter().map(|octet| format!("{octet:02x}")).collect();
+        let row = rows.as_array().unwrap().iter().find(|row| row["id"] == id.as_str());
+        row.unwrap()["verdict"].as_str().unwrap().to_owned()
+    };
+    chains.iter().map(word).collect()
+}
+
 #[test]
 fn a_dataset_is_judged_again_and_again() {
     let pki = Pki::new();
@@ -58,7 +83,7 @@ fn a_dataset_is_judged_again_and_again() {
     let path = folder.to_str().unwrap();
     let at = |days: i64| UtcMicros((now() + days * DAY) * 1_000_000);
     let dataset = Dataset::create(&folder, SEEN).unwrap();
-    let mut writer = Writer::new(&dataset, Limits { rows: 2, age: Duration::from_secs(60) });
+    let mut writer = Writer::new(&dataset, Limits { rows: 2, age: Duration::from_secs(60) }, Key([1, 2]));
     met(&mut writer, 1, at(1), &[&one.der, &middle.der]);
     met(&mut writer, 2, at(1), &[&two.der]);
     met(&mut writer, 3, at(30), &[&lone.der]);
@@ -137,7 +162,7 @@ fn issuers_that_do_not_fit_into_memory_are_told_of() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("census");
     let dataset = Dataset::create(&folder, SEEN).unwrap();
-    let mut writer = Writer::new(&dataset, Limits::default());
+    let mut writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
     met(&mut writer, 1, SEEN, &[&one.der, &middle.der]);
     met(&mut writer, 2, SEEN, &[&two.der]);
     writer.finish().unwrap();
@@ -177,7 +202,7 @@ fn many_chains_are_judged_once_each_in_their_order() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("census");
     let dataset = Dataset::create(&folder, SEEN).unwrap();
-    let mut writer = Writer::new(&dataset, Limits { rows: 7_000, age: Duration::from_secs(60) });
+    let mut writer = Writer::new(&dataset, Limits { rows: 7_000, age: Duration::from_secs(60) }, Key([1, 2]));
     for number in 0..CHAINS {
         let mut der = leaf.der.clone();
         let end = der.len() - 4;
@@ -204,12 +229,12 @@ fn a_resumed_run_writes_no_certificate_again() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("census");
     let dataset = Dataset::create(&folder, SEEN).unwrap();
-    let mut writer = Writer::new(&dataset, Limits::default());
+    let mut writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
     met(&mut writer, 1, SEEN, &[b"one", b"middle"]);
     writer.finish().unwrap();
     drop(dataset);
     let dataset = Dataset::reopen(&folder, UtcMicros(SEEN.0 + 1)).unwrap();
-    let mut writer = Writer::new(&dataset, Limits::default());
+    let mut writer = Writer::new(&dataset, Limits::default(), Key([1, 2]));
     writer.recall(&dataset).unwrap();
     met(&mut writer, 2, SEEN, &[b"one", b"middle"]);
     met(&mut writer, 3, SEEN, &[b"two", b"middle"]);

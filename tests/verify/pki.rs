@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// A folder in which openssl works.
 pub(crate) struct Pki {
@@ -37,6 +38,10 @@ pub(crate) const EC: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 pub(crate) const CA: &str =
     "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n";
 pub(crate) const LEAF: &str = "basicConstraints=CA:FALSE\nsubjectAltName=DNS:mail.example\n";
+
+/// Identifiers of ECDSA with SHA-256 and with SHA-384.
+pub(crate) const WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+pub(crate) const WITH_SHA384: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
 
 impl Default for Wish<'_> {
     fn default() -> Self {
@@ -98,13 +103,33 @@ impl Pki {
 
     /// The same certificate with a signature that nobody made: its last bit is another one.
     pub(crate) fn spoiled(&self, made: &Made) -> Made {
-        let mut made = made.clone();
-        *made.der.last_mut().unwrap() ^= 1;
         let number = self.serial.replace(self.serial.get() + 1);
-        fs::write(self.path(&format!("{number}.der")), &made.der).unwrap();
+        let mut der = made.der.clone();
+        *der.last_mut().unwrap() ^= 1;
+        self.of(made, number, der)
+    }
+
+    /// A certificate like `made` with another DER.
+    fn of(&self, made: &Made, number: u32, der: Vec<u8>) -> Made {
+        fs::write(self.path(&format!("{number}.der")), &der).unwrap();
         self.openssl(&format!("x509 -inform DER -in {number}.der -out {number}.pem"), &[]);
-        made.cert = self.path(&format!("{number}.pem"));
-        made
+        Made { cert: self.path(&format!("{number}.pem")), der, ..made.clone() }
+    }
+
+    /// The same certificate with `to` in place of the first `from`, as long, signed again by `issuer`, which has an EC key.
+    pub(crate) fn altered(&self, made: &Made, issuer: &Made, [from, to]: [&[u8]; 2]) -> Made {
+        let number = self.serial.replace(self.serial.get() + 1);
+        let (_, certificate) = X509Certificate::from_der(&made.der).unwrap();
+        let mut signed = certificate.tbs_certificate.as_ref().to_vec();
+        let at = signed.windows(from.len()).position(|octets| octets == from).unwrap();
+        signed[at..at + to.len()].copy_from_slice(to);
+        fs::write(self.path("signed"), &signed).unwrap();
+        self.openssl("dgst -sha256 -out signature -sign", &[issuer.key.to_str().unwrap(), "signed"]);
+        let signature = fs::read(self.path("signature")).unwrap();
+        let bits = [&[0x03, u8::try_from(signature.len() + 1).unwrap(), 0], &signature[..]].concat();
+        let body = [&signed[..], WITH_SHA256, &bits].concat();
+        let [high, low] = u16::try_from(body.len()).unwrap().to_be_bytes();
+        self.of(made, number, [&[0x30, 0x82, high, low], &body[..]].concat())
     }
 
     /// PEM of some certificates in a file.

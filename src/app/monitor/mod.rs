@@ -7,7 +7,7 @@ mod pipe;
 use crate::app::clock::Clock;
 use crate::app::privileges::{self, Privileges};
 use crate::app::say::{say, show};
-use crate::app::scan::Signals;
+use crate::app::scan::{Signals, secret};
 use crate::monitor::account::Account;
 use crate::monitor::table::Monitor;
 use crate::monitor::{Config, Recorded};
@@ -205,7 +205,7 @@ pub fn run(plan: &Plan) -> Result<Ended> {
     }
 
     let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
-    let mut writer = Writer::new(&dataset, limits);
+    let mut writer = Writer::new(&dataset, limits, secret()?);
     let (sender, receiver) = sync_channel(QUEUE);
     let mut feed = opened.start(&plan.config, &sender)?;
     drop(sender);

@@ -1,6 +1,7 @@
 //! The ClientHellos of the second and the third connection to a server that rustls' hello did not suit.
 
-use crate::tls::suites;
+use crate::tls::Offer;
+use crate::tls::suites::{self, offered};
 use rustls::pki_types::DnsName;
 
 /// Which hello.
@@ -27,7 +28,7 @@ const AVOIDED: std::ops::Range<usize> = 256..512;
 
 /// A ClientHello in a record of its own. `random` goes out as it is; a `name` is sent as SNI where there are
 /// extensions.
-pub fn hello(profile: Profile, name: Option<&DnsName<'_>>, random: [u8; 32]) -> Vec<u8> {
+pub fn hello(profile: Profile, offer: Offer, name: Option<&DnsName<'_>>, random: [u8; 32]) -> Vec<u8> {
     let (version, record_version): (u16, u16) = match profile {
         Profile::Legacy => (0x0303, 0x0301),
         Profile::Ssl3 => (0x0300, 0x0300),
@@ -37,10 +38,10 @@ pub fn hello(profile: Profile, name: Option<&DnsName<'_>>, random: [u8; 32]) -> 
     body.push(0);
     match profile {
         Profile::Legacy => {
-            let suites = suites::MODERN.iter().chain(&suites::OLD).chain([&RENEGOTIATION_INFO]);
+            let suites = suites::MODERN.iter().chain(offered(offer, &suites::OLD)).chain([&RENEGOTIATION_INFO]);
             vector16(&mut body, |list| numbers(list, suites));
         }
-        Profile::Ssl3 => vector16(&mut body, |list| numbers(list, &suites::SSL3)),
+        Profile::Ssl3 => vector16(&mut body, |list| numbers(list, offered(offer, &suites::SSL3))),
     }
     body.extend_from_slice(&[1, 0]);
     if profile == Profile::Legacy {
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn the_second_hello_speaks_of_nothing_after_tls_1_2() {
         let name = DnsName::try_from("mx.example").unwrap();
-        let bytes = hello(Profile::Legacy, Some(&name), [7; 32]);
+        let bytes = hello(Profile::Legacy, Offer::Wide, Some(&name), [7; 32]);
         let flight = read(&bytes);
         let hello = flight.client_hello.unwrap();
         assert_eq!((flight.record_version, hello.version, hello.session_id), (Some(0x0301), 0x0303, 0));
@@ -128,12 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_offer_has_nothing_anonymous_or_in_the_clear() {
+        for (profile, own, list) in
+            [(Profile::Legacy, suites::MODERN.len() + 1, &suites::OLD[..]), (Profile::Ssl3, 0, &suites::SSL3)]
+        {
+            let flight = read(&hello(profile, Offer::Usual, None, [7; 32]));
+            let suites = flight.client_hello.unwrap().suites;
+            assert_eq!(suites.len(), own + offered(Offer::Usual, list).len());
+            assert!([0x0034, 0x0003, 0x0002].iter().all(|suite| !suites.contains(suite)), "{profile:?}");
+            assert!(suites.contains(&0x0005), "{profile:?}");
+        }
+    }
+
+    #[test]
     fn no_hello_has_a_length_that_load_balancers_hang_on() {
         for letters in 1..=63 {
             let name = "a".repeat(letters) + "." + &"b".repeat(60) + "." + &"c".repeat(letters);
             let name = DnsName::try_from(name).unwrap();
             for name in [None, Some(&name)] {
-                let message = hello(Profile::Legacy, name, [7; 32]).len() - 5;
+                let message = hello(Profile::Legacy, Offer::Wide, name, [7; 32]).len() - 5;
                 assert!(!AVOIDED.contains(&message), "{message}");
                 assert!(message <= 520, "{message}");
             }
@@ -142,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_third_hello_is_ssl_3_without_extensions() {
-        let flight = read(&hello(Profile::Ssl3, None, [7; 32]));
+        let flight = read(&hello(Profile::Ssl3, Offer::Wide, None, [7; 32]));
         let hello = flight.client_hello.unwrap();
         assert_eq!((flight.record_version, hello.version), (Some(0x0300), 0x0300));
         assert_eq!((hello.extensions.len(), hello.suites), (0, suites::SSL3.to_vec()));

@@ -2,6 +2,7 @@
 //! must find every Finished and every MAC right. And the constructions against vectors of others.
 
 use super::*;
+use crate::tls::Offer;
 use crate::tls::tap::{Alert, Tap};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -53,7 +54,7 @@ fn recording(name: &str) -> &'static [u8] {
 }
 
 fn engine(profile: Profile) -> Engine {
-    Engine::take_over(&hello(profile, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS))
+    Engine::take_over(&hello(profile, Offer::Wide, None, RANDOM)[5..], SEED, Arc::clone(&PAIRS))
 }
 
 fn of(name: &str) -> Engine {
@@ -128,7 +129,7 @@ fn our_side_reads_as_a_client_does() {
     let bytes = recording("openssl111w-0303-006b-legacy-dh1024");
     let (_, out, _) = replay(engine(Profile::Legacy), [bytes]);
     let mut tap = Tap::client();
-    tap.feed(&hello(Profile::Legacy, None, RANDOM));
+    tap.feed(&hello(Profile::Legacy, Offer::Wide, None, RANDOM));
     tap.feed(&out);
     assert!(tap.flight().complete && tap.flight().error.is_none());
 }
