@@ -163,10 +163,12 @@ impl Imap {
         let (name, rest) = word(rest);
         match name.to_ascii_uppercase().as_slice() {
             b"CAPABILITY" if self.awaits(Command::Capability) => self.listed(rest, line.cut()),
-            b"CAPABILITY" if self.alone && self.commands == 0 => {
+            b"CAPABILITY" if self.alone && self.commands == 0 && self.talk.findings.upgrade.offered.is_none() => {
                 self.listed(rest, line.cut());
-                let answer = std::mem::take(&mut self.answer);
-                self.talk.offered(answer.starttls);
+                // It can be the list after a LOGIN that was not seen, where STARTTLS has no place any more.
+                if std::mem::take(&mut self.answer).starttls {
+                    self.talk.offered(true);
+                }
             }
             b"CAPABILITY" => {}
             b"BYE" if self.awaits(Command::Logout) => {}

@@ -411,6 +411,11 @@ fn a_servers_side_alone_lists_what_it_offers() {
     assert_eq!(row.capabilities_before, ["STARTTLS", "AUTH PLAIN"]);
     let row = alone(25, &[b"220 x\r\n", b"250 x\r\n", b"250-secret\r\n250 list\r\n"]);
     assert_eq!((row.starttls_offered, row.capabilities_before.len()), (None, 0));
+    let greeting: &[u8] = b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n";
+    let row = alone(143, &[greeting, b"* CAPABILITY IDLE\r\na OK\r\n"]);
+    assert_eq!((row.starttls_offered, row.capabilities_before.len()), (Some(true), 2), "a list after LOGIN");
+    let row = alone(143, &[b"* OK hi\r\n", b"* CAPABILITY IDLE\r\na OK\r\n"]);
+    assert_eq!((row.starttls_offered, row.capabilities_before), (None, vec!["IDLE".into()]));
     let row = alone(143, &[b"* OK hi\r\n", b"* CAPABILITY IMAP4rev1 STARTTLS\r\na OK\r\n", b"* CAPABILITY IDLE\r\n"]);
     assert_eq!(
         (row.starttls_offered, row.capabilities_before),
