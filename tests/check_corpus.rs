@@ -69,15 +69,21 @@ struct Report {
 impl Report {
     /// A fact of something that has a name.
     fn fact(&mut self, name: &str, what: &str, found: &str, expected: &str) {
+        self.fact_or(name, what, found, expected, None);
+    }
+
+    /// A fact that may differ for a reason; whether it does.
+    fn fact_or(&mut self, name: &str, what: &str, found: &str, expected: &str, reason: Option<&str>) -> bool {
         if found == expected {
             self.right += 1;
-        } else if let Some(reason) = monitored::listed(name, what) {
-            self.explained += 1;
-            println!("{name}: {what} is {found:?}, others say {expected:?}: {reason}");
-        } else {
-            self.wrong += 1;
-            println!("{name}: {what} is {found:?}, others say {expected:?}");
+            return false;
         }
+        let reason = reason.or_else(|| monitored::listed(name, what));
+        let counter = if reason.is_some() { &mut self.explained } else { &mut self.wrong };
+        *counter += 1;
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        println!("{name}: {what} is {found:?}, others say {expected:?}{reason}");
+        !reason.is_empty()
     }
 
     /// A disagreement with a reason.

@@ -3,7 +3,8 @@
 //! The answer to a CAPABILITY command is what counts: all its untagged lines and the tagged line's response
 //! code together, an atom that comes twice once. A list that the greeting announces in its response code
 //! stands only until then ([`Capabilities::answered`](super::Capabilities) tells which of them it is). Other
-//! lists, such as that after LOGIN, are not looked at.
+//! lists, such as that after LOGIN, are not looked at; but of a capture that may have the server's side only
+//! ([`Observe::alone`]) the first list before the first tagged line stands likewise.
 //!
 //! After `PREAUTH` there is no upgrade (STARTTLS is a command of the not-authenticated state), so our speaker
 //! does not ask for it. A greeting of `BYE` refuses service. The first line can only be one of these
@@ -54,7 +55,11 @@ pub struct Imap {
     identified: bool,
     /// The server logged us in by itself.
     preauth: bool,
+    /// The begin was not seen: the state that the session is in is not known.
+    joined: bool,
     answer: Answer,
+    /// Nobody may be seen to ask, and nothing was answered yet.
+    alone: bool,
     server_literal: Literal,
     client_literal: Literal,
     /// Bytes of a server's literal still to come.
@@ -72,7 +77,9 @@ impl Imap {
             commands: 0,
             identified: false,
             preauth: false,
+            joined: false,
             answer: Answer::default(),
+            alone: false,
             server_literal: Literal::None,
             client_literal: Literal::None,
             skip: 0,
@@ -156,6 +163,13 @@ impl Imap {
         let (name, rest) = word(rest);
         match name.to_ascii_uppercase().as_slice() {
             b"CAPABILITY" if self.awaits(Command::Capability) => self.listed(rest, line.cut()),
+            b"CAPABILITY" if self.alone && self.commands == 0 && self.talk.findings.upgrade.offered.is_none() => {
+                self.listed(rest, line.cut());
+                // It can be the list after a LOGIN that was not seen, where STARTTLS has no place any more.
+                if std::mem::take(&mut self.answer).starttls {
+                    self.talk.offered(true);
+                }
+            }
             b"CAPABILITY" => {}
             b"BYE" if self.awaits(Command::Logout) => {}
             b"BYE" => self.talk.refused(line),
@@ -173,12 +187,13 @@ impl Imap {
     }
 
     fn tagged(&mut self, tag: &[u8], rest: &[u8], line: &Line) {
+        self.alone = false;
         let (status, rest) = word(rest);
         let ok = status.eq_ignore_ascii_case(b"OK");
         let is_reply = ok || status.eq_ignore_ascii_case(b"NO") || status.eq_ignore_ascii_case(b"BAD");
         let Some(at) = self.outstanding.iter().position(|(sent, _)| **sent == *tag).filter(|_| is_reply) else {
             // A reply to a command that is not followed; or, where no mail can show up, a violation.
-            if !is_reply && !self.preauth {
+            if !is_reply && !self.preauth && !self.joined {
                 self.talk.violation(line);
             }
             return;
@@ -252,6 +267,15 @@ impl Observe for Imap {
             Direction::Client => self.client_bytes(bytes),
             Direction::Server => self.server_bytes(bytes),
         }
+    }
+
+    fn join(&mut self) {
+        self.talk.join();
+        (self.joined, self.alone) = (true, false);
+    }
+
+    fn alone(&mut self) {
+        self.alone = true;
     }
 
     fn closed(&mut self, from: Direction) {

@@ -302,6 +302,11 @@ impl Observe for Irc {
         }
     }
 
+    fn join(&mut self) {
+        self.talk.join();
+        self.introduced = true;
+    }
+
     fn closed(&mut self, from: Direction) {
         if from == Direction::Server
             && let Some(line) = self.talk.server_rest()

@@ -185,6 +185,10 @@ impl Observe for ManageSieve {
         }
     }
 
+    fn join(&mut self) {
+        self.talk.join();
+    }
+
     fn closed(&mut self, from: Direction) {
         if from == Direction::Server
             && let Some(line) = self.talk.server_rest()

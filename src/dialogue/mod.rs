@@ -161,13 +161,20 @@ pub enum Expect {
     End,
 }
 
-/// The understanding half of a protocol. It must see the conversation from its first byte.
+/// The understanding half of a protocol. It must see the conversation from its first byte, or be told that it does not
+/// ([`Observe::join`]).
 pub trait Observe {
     /// Takes the next bytes of one direction. Any split of the same bytes gives the same findings.
     ///
     /// In one chunk, what follows a go-ahead is counted as injected. While [`Expect::Tls`], the caller
     /// gives only what the server sends before the ClientHello, and nothing of the TLS handshake.
     fn bytes(&mut self, from: Direction, bytes: &[u8]);
+
+    /// The conversation began before, and its greeting will not come. Said before the first byte.
+    fn join(&mut self);
+
+    /// The client's side may not be there at all: then a list counts that it is not seen to ask for. Said before the first byte.
+    fn alone(&mut self) {}
 
     /// One direction was closed: an unfinished last line of the server counts as a line.
     fn closed(&mut self, from: Direction);

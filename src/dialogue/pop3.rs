@@ -6,7 +6,7 @@
 //! greeting of `-ERR` refuses service, and so does a `-ERR` that nobody asked for.
 //!
 //! A server that does not know CAPA cannot be asked, so our speaker tries STLS and honours the refusal.
-//! Mechanisms are those of the `SASL` lines; the `USER` line is a capability as any other, and
+//! Mechanisms are those of the `SASL` lines, and of the answer to an `AUTH` without one; the `USER` line is a capability as any other, and
 //! [`Findings::apop`] says whether the greeting has a timestamp (RFC 1939, section 7).
 
 use super::line::{Line, text, word, words};
@@ -30,6 +30,8 @@ enum Command {
     Login,
     /// AUTH: what follows may be credentials.
     Private,
+    /// AUTH without a mechanism asks which there are, as it did before CAPA.
+    Mechanisms,
     Other,
 }
 
@@ -38,6 +40,8 @@ enum Command {
 struct List {
     lines: usize,
     stls: bool,
+    /// Of mechanisms, one a line.
+    mechanisms: bool,
 }
 
 /// Understands POP3.
@@ -46,12 +50,14 @@ pub struct Pop3 {
     talk: Talk,
     outstanding: Outstanding<Command>,
     list: Option<List>,
+    /// AUTH has listed mechanisms on this side of the upgrade.
+    mechanisms: bool,
 }
 
 impl Pop3 {
     /// Before the first byte.
     pub fn new(start: Start) -> Self {
-        Self { talk: Talk::new(start, VERB), outstanding: Outstanding::default(), list: None }
+        Self { talk: Talk::new(start, VERB), outstanding: Outstanding::default(), list: None, mechanisms: false }
     }
 
     fn command(&mut self, line: &[u8]) {
@@ -64,6 +70,7 @@ impl Pop3 {
             b"STLS" if !self.talk.inside => Command::Stls,
             b"QUIT" => Command::Quit,
             b"PASS" | b"APOP" => Command::Login,
+            b"AUTH" if rest.is_empty() => Command::Mechanisms,
             b"AUTH" => Command::Private,
             _ => Command::Other,
         };
@@ -76,7 +83,6 @@ impl Pop3 {
         match verb.to_ascii_uppercase().as_slice() {
             b"PASS" => self.talk.authenticates("USER"),
             b"APOP" => self.talk.authenticates("APOP"),
-            // Without a mechanism it asks for a list (as before RFC 1734 was replaced).
             b"AUTH" if !rest.is_empty() => self.talk.authenticates(mechanism(word(rest).0)),
             _ => {}
         }
@@ -87,7 +93,7 @@ impl Pop3 {
                 self.talk.hold(false);
             }
             Command::Private => self.talk.hold(false),
-            Command::Quit | Command::Login | Command::Other => {}
+            Command::Quit | Command::Login | Command::Mechanisms | Command::Other => {}
         }
     }
 
@@ -137,14 +143,20 @@ impl Pop3 {
             Command::Capa if ok => {
                 let capabilities = self.talk.capabilities();
                 capabilities.list.clear();
-                capabilities.auth.clear();
+                if !self.mechanisms {
+                    capabilities.auth.clear();
+                }
                 self.list = Some(List::default());
+            }
+            Command::Mechanisms if ok => {
+                self.mechanisms = true;
+                self.list = Some(List { mechanisms: true, ..List::default() });
             }
             Command::Stls => self.talk.upgrade_reply(ok, line),
             Command::Quit => self.talk.end(),
             Command::Login if ok => self.talk.go_deaf(),
             Command::Private => self.talk.release(!ok),
-            Command::Capa | Command::Login | Command::Other => {}
+            Command::Capa | Command::Login | Command::Mechanisms | Command::Other => {}
         }
     }
 
@@ -152,8 +164,10 @@ impl Pop3 {
         let bytes = line.bytes();
         if bytes == b"." {
             self.list = None;
-            self.talk.capabilities().answered = true;
-            self.talk.offered(list.stls);
+            if !list.mechanisms {
+                self.talk.capabilities().answered = true;
+                self.talk.offered(list.stls);
+            }
             return;
         }
         // A dot that begins a line is doubled (RFC 1939, section 3).
@@ -168,6 +182,9 @@ impl Pop3 {
         if list.lines > limits::REPLY_LINES {
             self.talk.findings.truncated = true;
             return;
+        }
+        if list.mechanisms {
+            return self.talk.keep_mechanism(keyword);
         }
         self.talk.keep_capability(text(item));
         if keyword.eq_ignore_ascii_case(b"SASL") {
@@ -192,6 +209,10 @@ impl Observe for Pop3 {
         }
     }
 
+    fn join(&mut self) {
+        self.talk.join();
+    }
+
     fn closed(&mut self, from: Direction) {
         if from == Direction::Server
             && let Some(line) = self.talk.server_rest()
@@ -203,7 +224,7 @@ impl Observe for Pop3 {
     fn tls_started(&mut self) {
         if self.talk.tls_started() {
             self.outstanding = Outstanding::default();
-            self.list = None;
+            (self.list, self.mechanisms) = (None, false);
         }
     }
 
@@ -213,7 +234,7 @@ impl Observe for Pop3 {
             Some(Command::Capa) => Expect::Capabilities,
             Some(Command::Stls) => Expect::UpgradeReply,
             Some(Command::Quit) => Expect::Goodbye,
-            Some(Command::Login | Command::Private | Command::Other) | None => Expect::Command,
+            Some(Command::Login | Command::Private | Command::Mechanisms | Command::Other) | None => Expect::Command,
         })
     }
 

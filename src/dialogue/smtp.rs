@@ -7,6 +7,9 @@
 //! (older than RFC 2554) beside `AUTH`. What the first line cannot be - anything that does not begin with a
 //! reply code - ends the conversation at its first byte.
 //!
+//! Of a capture that may have the server's side only ([`Observe::alone`]), the first reply after the greeting can be the
+//! one to EHLO. If it has several lines it is: the other command that comes first, HELO, is answered with one.
+//!
 //! The first line of an EHLO reply names the server and is no capability, whatever it says.
 //!
 //! Refusals: after a greeting that is not 2yz the server waits for QUIT (RFC 5321, section 3.1), so our
@@ -42,6 +45,8 @@ enum Answered {
     /// The connection again: see the module's head.
     ConnectAgain,
     Command(Command),
+    /// An EHLO that the capture does not have: see the module's head.
+    Unseen,
     Nothing,
 }
 
@@ -62,12 +67,20 @@ pub struct Smtp {
     reply: Option<Reply>,
     /// A command was answered on this side of the upgrade.
     settled: bool,
+    /// Nobody may be seen to ask, and nothing followed the greeting yet.
+    alone: bool,
 }
 
 impl Smtp {
     /// Before the first byte.
     pub fn new(start: Start) -> Self {
-        Self { talk: Talk::new(start, VERB), outstanding: Outstanding::default(), reply: None, settled: false }
+        Self {
+            talk: Talk::new(start, VERB),
+            outstanding: Outstanding::default(),
+            reply: None,
+            settled: false,
+            alone: false,
+        }
     }
 
     fn command(&mut self, line: &[u8]) {
@@ -88,6 +101,7 @@ impl Smtp {
             return;
         }
         self.outstanding.push(command);
+        self.alone = false;
         if verb.eq_ignore_ascii_case(b"AUTH") {
             self.talk.authenticates(mechanism(word(rest).0));
         }
@@ -122,12 +136,14 @@ impl Smtp {
     }
 
     fn reply_line(&mut self, line: &Line, code: u16, last: bool) {
-        let answers = self.reply.map_or_else(|| self.answered_by(code), |reply| reply.answers);
+        let answers = self.reply.map_or_else(|| self.answered_by(code, last), |reply| reply.answers);
         let mut reply = self.reply.unwrap_or(Reply { answers, lines: 0, starttls: false });
         match answers {
             Answered::Connect => self.talk.keep_greeting(line),
             Answered::ConnectAgain if !self.talk.inside => self.talk.keep_greeting(line),
-            Answered::Command(Command::Ehlo) if code == 250 => self.capability_line(line, &mut reply),
+            Answered::Command(Command::Ehlo) | Answered::Unseen if code == 250 => {
+                self.capability_line(line, &mut reply)
+            }
             _ => {}
         }
         reply.lines = reply.lines.saturating_add(1);
@@ -138,14 +154,18 @@ impl Smtp {
     }
 
     /// What the reply answers that begins with this code.
-    fn answered_by(&self, code: u16) -> Answered {
+    fn answered_by(&self, code: u16, last: bool) -> Answered {
         let first = self.outstanding.first();
         if self.talk.stage == Stage::Greeting {
             Answered::Connect
         } else if code == 220 && !self.settled && matches!(first, None | Some(Command::Ehlo)) {
             Answered::ConnectAgain
+        } else if let Some(command) = first {
+            Answered::Command(command)
+        } else if code == 250 && !last && !self.settled && self.alone && !self.talk.inside {
+            Answered::Unseen
         } else {
-            first.map_or(Answered::Nothing, Answered::Command)
+            Answered::Nothing
         }
     }
 
@@ -179,6 +199,9 @@ impl Smtp {
             self.outstanding.pop();
             self.settled = true;
             self.command_answered(command, line, code, reply);
+        } else if reply.answers == Answered::Unseen {
+            self.settled = true;
+            self.talk.offered(reply.starttls);
         } else if reply.answers == Answered::Connect {
             self.talk.stage = Stage::Open;
             self.talk.findings.greeting_code = Some(code);
@@ -187,6 +210,7 @@ impl Smtp {
                 self.talk.findings.refusal = Some(line.text().into());
             }
         }
+        self.alone &= reply.answers != Answered::Nothing;
         let goodbye = reply.answers == Answered::Command(Command::Quit);
         if code == 421 && !goodbye {
             self.talk.refused(line);
@@ -236,6 +260,15 @@ impl Observe for Smtp {
                 }
             }
         }
+    }
+
+    fn join(&mut self) {
+        self.talk.join();
+        (self.settled, self.alone) = (true, false);
+    }
+
+    fn alone(&mut self) {
+        self.alone = true;
     }
 
     fn closed(&mut self, from: Direction) {

@@ -62,6 +62,11 @@ impl Talk {
         }
     }
 
+    /// The greeting is over, and was not seen.
+    pub(super) fn join(&mut self) {
+        self.stage = Stage::Open;
+    }
+
     /// Where the conversation stands, if the first command without its reply is waited for by `awaited`.
     pub(super) fn expect(&self, awaited: Expect) -> Expect {
         match self.stage {

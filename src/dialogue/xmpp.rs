@@ -392,6 +392,11 @@ impl Observe for Xmpp {
         }
     }
 
+    fn join(&mut self) {
+        // What follows cannot be read without the begin of the document.
+        (self.stage, self.hearing) = (Stage::Ended, Hearing::Deaf);
+    }
+
     fn closed(&mut self, _: Direction) {}
 
     fn tls_started(&mut self) {

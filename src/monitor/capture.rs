@@ -17,6 +17,11 @@ const PCAP_HEADER: u32 = 24;
 /// Longest section header of a pcapng file.
 const HEAD_MAX: u32 = 1 << 19;
 const MICROS: u64 = 1_000_000;
+/// How files begin that other programs packed.
+const PACKED: [(&[u8], &str); 4] =
+    [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4"), (b"\xfd7zXZ", "xz"), (b"BZh", "bzip2")];
+/// pcapng's first kind of packets, which old programs still write.
+const PACKET_BLOCK: u32 = 2;
 
 /// A packet as it was captured: perhaps not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +55,16 @@ pub enum Error {
     #[error("it is empty")]
     Empty,
     /// It does not begin as one.
-    #[error("it is no capture file: neither pcap nor pcapng, nor one of them packed by gzip")]
+    #[error(
+        "it is no capture file: neither pcap nor pcapng, nor one of them packed by gzip; `editcap -F pcapng` converts others"
+    )]
     NotACapture,
+    /// It is packed by another program than gzip.
+    #[error("it is packed by {by}, which is not unpacked here: `{by} -dc FILE | starling monitor --pcap -` does it")]
+    Packed {
+        /// The program.
+        by: &'static str,
+    },
     /// A block breaks its own lengths.
     #[error("it is damaged after {after} packets")]
     Damaged {
@@ -86,6 +99,10 @@ pub fn read<'r>(
     let head = head(&mut reader);
     if head.is_empty() {
         return Err(Error::Empty);
+    }
+    let packed = PACKED.iter().find(|(magic, _)| head.starts_with(magic));
+    if let Some((_, by)) = packed {
+        return Err(Error::Packed { by });
     }
     let mut reader = create_reader(BUFFER, Cursor::new(head).chain(reader)).map_err(|_| Error::NotACapture)?;
     let mut sections = Sections::default();
@@ -196,6 +213,10 @@ impl Sections {
                 let link = interface.map_or(UNKNOWN_LINK, |interface| interface.link);
                 return Some(Captured { time: self.last, link, bytes: packet.packet_data() });
             }
+            // pcap-parser 0.17 reads the type of what it does not know as little-endian always.
+            Block::Unknown(block) if [PACKET_BLOCK, PACKET_BLOCK.swap_bytes()].contains(&block.block_type) => {
+                return self.packet_block(block.data);
+            }
             Block::SimplePacket(packet) => {
                 let link = self.interfaces.first().map_or(UNKNOWN_LINK, |interface| interface.link);
                 let bytes = packet.packet_data();
@@ -205,6 +226,23 @@ impl Sections {
             _ => {}
         }
         None
+    }
+
+    /// Interface, drops, time, lengths, bytes.
+    fn packet_block<'a>(&mut self, body: &'a [u8]) -> Option<Captured<'a>> {
+        let (head, bytes) = body.split_first_chunk::<20>()?;
+        let number = |at: usize| {
+            let four = [head[at], head[at + 1], head[at + 2], head[at + 3]];
+            if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
+        };
+        let interface = [head[0], head[1]];
+        let interface = if self.big_endian { u16::from_be_bytes(interface) } else { u16::from_le_bytes(interface) };
+        let interface = self.interfaces.get(usize::from(interface)).copied();
+        let units = u64::from(number(4)) << 32 | u64::from(number(8));
+        let kept = usize::try_from(number(12)).unwrap_or(usize::MAX).min(bytes.len());
+        self.last = interface.map_or(self.last, |interface| interface.time(units));
+        let link = interface.map_or(UNKNOWN_LINK, |interface| interface.link);
+        Some(Captured { time: self.last, link, bytes: &bytes[..kept] })
     }
 }
 
@@ -251,6 +289,11 @@ mod tests {
         assert_eq!(end, Ok(End::Whole));
         assert_eq!(found, [(7_005_000, 101, b"abc".to_vec()), (8_999_999, 101, b"d".to_vec())]);
         assert_eq!(all(&pcap(0xa1b2_3c4d)).0[0].0, 7_000_005);
+        // Kuznetsov's, with an interface's number, a protocol and a type behind each packet's head.
+        let head: [u32; 12] = [0xa1b2_cd34, 0x0004_0002, 0, 0, 65_535, 101, 7, 5_000, 3, 60, 0, 0];
+        let mut file: Vec<u8> = head.iter().flat_map(|word| word.to_le_bytes()).collect();
+        file.extend(b"abc");
+        assert_eq!(all(&file), (vec![(7_005_000, 101, b"abc".to_vec())], Ok(End::Whole)));
     }
 
     #[test]
@@ -267,6 +310,7 @@ mod tests {
         }
         assert_eq!(all(b"").1, Err(Error::Empty));
         assert_eq!(all(b"\xd4\xc3").1, Err(Error::NotACapture));
+        assert_eq!(all(b"\x28\xb5\x2f\xfd and so on").1, Err(Error::Packed { by: "zstd" }));
         assert_eq!(all(b"220 mail.example ESMTP and so on, no capture file").1, Err(Error::NotACapture));
     }
 
@@ -281,11 +325,14 @@ mod tests {
         // Option 9: a tenth of a second; option 14: an hour later.
         let raw = block(1, &words(&[0x0065_0000, 0, 0x0009_0001, 0x0100_0000, 0x000e_0008, 0, 3_600, 0]));
         let packet = |interface, units| block(6, &[words(&[interface, 0, units, 2, 9]), b"xy\0\0".to_vec()].concat());
-        let file = [section, ethernet, raw, packet(0, 5), packet(1, 25), packet(2, 1)].concat();
+        let old = block(2, &[words(&[0x0001_0007, 0, 30, 2, 9]), b"xy\0\0".to_vec()].concat());
+        let short = block(2, &words(&[0, 0]));
+        let file = [section, ethernet, raw, packet(0, 5), packet(1, 25), old, short, packet(2, 1)].concat();
         let (found, end) = all(&file);
         assert_eq!(end, Ok(End::Whole));
         let xy = || b"xy".to_vec();
-        assert_eq!(found, [(5, 1, xy()), (3_602_500_000, 101, xy()), (3_602_500_000, UNKNOWN_LINK, xy())]);
+        let late = 3_603_000_000;
+        assert_eq!(found, [(5, 1, xy()), (3_602_500_000, 101, xy()), (late, 101, xy()), (late, UNKNOWN_LINK, xy())]);
     }
 
     #[test]

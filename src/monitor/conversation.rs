@@ -24,6 +24,15 @@ pub(super) struct Known {
     pub(super) any_port: bool,
     /// The first bytes may be missing.
     pub(super) midstream: bool,
+    /// The server was seen first: the client's side may be missing.
+    pub(super) server_first: bool,
+}
+
+impl Known {
+    /// What is spoken in the clear on the server's port.
+    fn clear(&self) -> Option<Protocol> {
+        self.service.filter(|service| service.security() == Security::Upgrade)
+    }
 }
 
 /// What was found to be spoken.
@@ -76,6 +85,8 @@ pub(super) struct Conversation {
     gap_bytes: u64,
     /// Bytes that were of no use.
     useless: usize,
+    /// The begin is missing, but what is spoken is known.
+    midway: bool,
 }
 
 /// What a conversation showed.
@@ -91,7 +102,8 @@ pub(super) struct Shown {
 
 impl Conversation {
     pub(super) const fn new(known: Known) -> Self {
-        Self { known, phase: Phase::Begin(Vec::new()), spoken: None, before: None, gaps: 0, gap_bytes: 0, useless: 0 }
+        let phase = Phase::Begin(Vec::new());
+        Self { known, phase, spoken: None, before: None, gaps: 0, gap_bytes: 0, useless: 0, midway: false }
     }
 
     /// Takes what a direction shows next. After the handshake nothing is read, and so nothing is missed.
@@ -139,10 +151,20 @@ impl Conversation {
 
     /// What it showed; `None` if it was nothing of interest.
     pub(super) fn finish(mut self) -> Option<Shown> {
+        // Who waited for a client's word to know whether this is a greeting waits no more.
+        if let Phase::Begin(said) = &mut self.phase
+            && let Some((from, bytes)) = said.first()
+            && let Some(protocol) = self.known.clear().filter(|_| self.known.midstream)
+            && recognise::midway(protocol.family(), *from, bytes)
+        {
+            let said = std::mem::take(said);
+            self.begin(Verdict::Midway(protocol));
+            said.iter().for_each(|(from, bytes)| self.read(*from, bytes));
+        }
         let flights = match self.phase {
-            Phase::Tls(taps) => Some(Box::new((taps.client.into_flight(), taps.server.into_flight()))),
+            Phase::Tls(taps) => Some(Box::new((taps.client.finish(), taps.server.finish()))),
             Phase::Clear { dialogue, .. } => {
-                self.before = understood(&dialogue);
+                self.before = understood(&dialogue, self.midway);
                 None
             }
             Phase::Begin(_) | Phase::Unknown(_) => None,
@@ -177,19 +199,30 @@ impl Conversation {
                     Some((last, kept)) if *last == from => kept.extend_from_slice(&bytes[..room.min(bytes.len())]),
                     _ => said.push((from, bytes[..room.min(bytes.len())].to_vec())),
                 }
+                if self.known.service.is_none() && self.known.any_port {
+                    match recognise::proxied(said) {
+                        recognise::Proxied::No => {}
+                        recognise::Proxied::More if room > bytes.len() => return,
+                        recognise::Proxied::More => {}
+                        recognise::Proxied::Behind(behind) => {
+                            said.clear();
+                            behind.iter().for_each(|(from, bytes)| self.bytes(*from, bytes));
+                            return self.bytes(from, &bytes[room.min(bytes.len())..]);
+                        }
+                    }
+                }
                 let verdict = judge(&self.known, said);
                 let said = if verdict == Verdict::More { return } else { std::mem::take(said) };
                 self.begin(verdict);
-                // What exceeded the room is not known to those who read on.
-                let whole = room >= bytes.len();
+                // What came last is given as it came: it can exceed the room, and TLS can begin with it.
                 let (last, before) = said.split_last().map_or((None, &said[..]), |(last, before)| (Some(last), before));
                 before.iter().for_each(|(from, bytes)| self.read(*from, bytes));
                 if let Some((_, kept)) = last {
-                    let kept = if whole { &kept[..] } else { &kept[..kept.len() - room] };
-                    self.read(from, kept);
-                    if !whole {
-                        self.read(from, bytes);
+                    let before = &kept[..kept.len() - room.min(bytes.len())];
+                    if !before.is_empty() {
+                        self.read(from, before);
                     }
+                    self.read(from, bytes);
                 }
             }
             _ => self.read(from, bytes),
@@ -202,8 +235,18 @@ impl Conversation {
             Verdict::Tls => self.start_tls(),
             Verdict::Clear(protocol) => {
                 self.spoken = Some(Spoken::Protocol(protocol));
-                let dialogue = Box::new(Dialogue::new(protocol.family(), Start::Clear));
+                let mut dialogue = Box::new(Dialogue::new(protocol.family(), Start::Clear));
+                if self.known.server_first {
+                    dialogue.alone();
+                }
                 self.phase = Phase::Clear { dialogue, deaf: false };
+            }
+            Verdict::Midway(protocol) => {
+                self.begin(Verdict::Clear(protocol));
+                self.midway = true;
+                if let Phase::Clear { dialogue, .. } = &mut self.phase {
+                    dialogue.join();
+                }
             }
             Verdict::Nothing | Verdict::More => self.phase = Phase::Unknown(0),
         }
@@ -246,7 +289,7 @@ impl Conversation {
                 return *portions < PORTIONS_MAX
                     && match from {
                         Direction::Client => recognise::surely_client_hello(bytes),
-                        Direction::Server => recognise::server_hello(bytes),
+                        Direction::Server => recognise::server_hello(bytes) || recognise::certificate(bytes),
                     };
             }
             Phase::Begin(_) | Phase::Tls(_) => return false,
@@ -262,7 +305,7 @@ impl Conversation {
     fn start_tls(&mut self) {
         let taps = Phase::Tls(Box::new(Taps { client: Tap::client(), server: Tap::server() }));
         if let Phase::Clear { dialogue, .. } = std::mem::replace(&mut self.phase, taps) {
-            self.before = understood(&dialogue);
+            self.before = understood(&dialogue, self.midway);
         }
         if self.spoken.is_none() {
             self.spoken = Some(self.known.service.map_or(Spoken::Tls, Spoken::Protocol));
@@ -304,24 +347,24 @@ impl Taps {
 /// What a conversation is that began so, with what is known of its port.
 fn judge(known: &Known, said: &[(Direction, Vec<u8>)]) -> Verdict {
     let Some((first, bytes)) = said.first() else { return Verdict::More };
-    let clear = known.service.filter(|service| service.security() == Security::Upgrade);
     if *first == Direction::Client {
         match recognise::client_hello(bytes) {
             Some(true) => return Verdict::Tls,
             None => return Verdict::More,
             Some(false) => {}
         }
-    } else if recognise::server_hello(bytes) {
+    } else if recognise::server_hello(bytes) || (known.midstream && recognise::certificate(bytes)) {
         return Verdict::Tls;
     } else if bytes[0] == 22 && bytes.len() < 11 {
         return Verdict::More;
     }
-    match clear {
+    match known.clear() {
         Some(protocol) if !known.midstream => Verdict::Clear(protocol),
-        // Of a conversation that was joined late only the greeting can tell that nothing is missing.
+        // Of a conversation that was joined late the greeting tells that nothing is missing.
         Some(protocol) => match recognise::by_content(said) {
             Verdict::Clear(found) if found.family() == protocol.family() => Verdict::Clear(protocol),
             Verdict::More => Verdict::More,
+            _ if recognise::midway(protocol.family(), *first, bytes) => Verdict::Midway(protocol),
             _ => Verdict::Nothing,
         },
         None if known.any_port => recognise::by_content(said),
@@ -329,9 +372,12 @@ fn judge(known: &Known, said: &[(Direction, Vec<u8>)]) -> Verdict {
     }
 }
 
-/// What was found, if anything of the protocol itself was seen.
-fn understood(dialogue: &Dialogue) -> Option<Box<Findings>> {
+/// What was found, if anything of the protocol itself was seen. If the begin is missing, what does not fit says nothing.
+fn understood(dialogue: &Dialogue, midway: bool) -> Option<Box<Findings>> {
     let found = dialogue.findings()?;
+    if midway {
+        return Some(Box::new(Findings { violation: None, ..found.clone() }));
+    }
     let said = found.greeting.is_some()
         || found.before.asked
         || found.upgrade.sent

@@ -2,6 +2,7 @@
 //!
 //! Checksums are not looked at: what a host captures of its own sending has none yet (offloading).
 
+mod radio;
 mod tunnel;
 
 use super::capture::Captured;
@@ -66,31 +67,89 @@ const PPPOE_SESSION: u16 = 0x8864;
 const MPLS: u16 = 0x8847;
 /// Cisco's metadata header: security group tags.
 const METADATA: u16 = 0x8909;
+/// Cisco's tags of virtual interfaces, and of paths: another frame follows.
+const VN_TAG: u16 = 0x8926;
+const FABRIC_PATH: u16 = 0x8903;
+/// A provider's tag before a customer's frame (IEEE 802.1ah).
+const BACKBONE: u16 = 0x88e7;
+/// What is no type of Ethernet's is a length (IEEE 802.3).
+const LENGTH_MAX: u16 = 1_500;
 const TCP: u8 = 6;
 
 /// The segment in a packet.
 pub fn segment<'a>(captured: &Captured<'a>) -> Result<Segment<'a>, Unusable> {
-    let bytes = captured.bytes;
-    match captured.link {
-        ETHERNET => ethertype(bytes, 12, 14, 0),
+    link(captured.link, captured.bytes, 0)
+}
+
+/// What a header of this link type leads to; inside of `depth` others.
+fn link(kind: i32, bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
+    if depth > tunnel::DEPTH_MAX {
+        return Err(Unusable::NotTcp);
+    }
+    match kind {
+        ETHERNET => ethertype(bytes, 12, 14, depth),
         // BSD's loopback: an address family in the byte order of who captured, which is not always that of the file.
         0 | 108 => {
             let family: [u8; 4] = *bytes.first_chunk().ok_or(Unusable::Cut)?;
-            if family.contains(&0) { ip(&bytes[4..], 0) } else { Err(Unusable::NotIp) }
+            if family.contains(&0) { ip(&bytes[4..], depth) } else { Err(Unusable::NotIp) }
         }
         // DLT_RAW has had several numbers.
-        12 | 14 | 101 | 228 | 229 => ip(bytes, 0),
+        12 | 14 | 101 | 228 | 229 => ip(bytes, depth),
         // Linux "cooked": https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html and _SLL2.
-        113 => ethertype(bytes, 14, 16, 0),
-        276 => ethertype(bytes, 0, 20, 0),
-        // PPP, perhaps in HDLC-like framing (RFC 1662).
-        9 | 50 => match bytes {
-            [0xff, 0x03, 0x00, 0x21 | 0x57, packet @ ..] | [0x00, 0x21 | 0x57, packet @ ..] => ip(packet, 0),
-            _ => Err(Unusable::NotIp),
-        },
+        113 => ethertype(bytes, 14, 16, depth),
+        276 => ethertype(bytes, 0, 20, depth),
+        // PPP on serial lines can be Cisco's too.
+        50 if matches!(bytes, [0x0f | 0x8f, 0, ..]) => ethertype(bytes, 2, 4, depth),
+        9 | 50 => ppp(bytes, depth),
+        51 => pppoe(bytes, depth),
         // Cisco's HDLC: an address, a byte, a type of Ethernet's.
-        104 => ethertype(bytes, 2, 4, 0),
+        104 => ethertype(bytes, 2, 4, depth),
+        105 => radio::frame(bytes, false, depth),
+        127 => radio::radiotap(bytes, depth),
+        192 => radio::per_packet(bytes, depth),
+        258 => radio::pktap(bytes, depth),
+        239 => ip(logged(bytes)?, depth),
         _ => Err(Unusable::Link),
+    }
+}
+
+/// PPP, perhaps in HDLC-like framing, perhaps with shortened numbers (RFC 1661, section 6.5; RFC 1662).
+fn ppp(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
+    match bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes) {
+        [0x00, 0x21 | 0x57, packet @ ..] | [0x21 | 0x57, packet @ ..] => ip(packet, depth),
+        [0x02, 0x81, rest @ ..] => ip(below_labels(rest)?, depth),
+        [] => Err(Unusable::Cut),
+        _ => Err(Unusable::NotIp),
+    }
+}
+
+/// RFC 2516, section 4.
+fn pppoe(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
+    ppp(bytes.get(6..).ok_or(Unusable::Cut)?, depth)
+}
+
+/// The packet among what Linux' firewall logged: <https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html>.
+fn logged(bytes: &[u8]) -> Result<&[u8], Unusable> {
+    const PACKET: u16 = 9;
+    let mut fields = bytes.get(4..).ok_or(Unusable::Cut)?;
+    loop {
+        let (length, kind) = (usize::from(le16(fields, 0)?), le16(fields, 2)?);
+        if length < 4 {
+            return Err(Unusable::Malformed);
+        }
+        if kind & 0x7fff == PACKET {
+            return Ok(&fields[4..length.min(fields.len())]);
+        }
+        fields = fields.get(length.next_multiple_of(4)..).ok_or(Unusable::Cut)?;
+    }
+}
+
+/// IEEE 802.2, with the type of Ethernet's that SNAP adds (RFC 1042).
+fn llc(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
+    match bytes {
+        [0xaa, 0xaa, 0x03, ..] => ethertype(bytes, 6, 8, depth),
+        [_, _, _, ..] => Err(Unusable::NotIp),
+        _ => Err(Unusable::Cut),
     }
 }
 
@@ -103,6 +162,7 @@ fn ethertype(bytes: &[u8], at: usize, header: usize, depth: u8) -> Result<Segmen
             _ if VLAN.contains(&kind) => 4,
             // Version, length in words of four bytes and one more, options, the next EtherType.
             METADATA => 4 + 4 * usize::from(*rest.get(1).ok_or(Unusable::Cut)?),
+            VN_TAG => 6,
             _ => break,
         };
         kind = be16(rest, tag - 2)?;
@@ -110,8 +170,10 @@ fn ethertype(bytes: &[u8], at: usize, header: usize, depth: u8) -> Result<Segmen
     }
     match kind {
         IPV4 | IPV6 => ip(rest, depth),
-        // RFC 2516, section 4; RFC 1661.
-        PPPOE_SESSION if matches!(be16(rest, 6)?, 0x0021 | 0x0057) => ip(&rest[8..], depth),
+        PPPOE_SESSION => pppoe(rest, depth),
+        FABRIC_PATH => tunnel::ethernet(rest.get(2..), depth + 1),
+        BACKBONE => tunnel::ethernet(rest.get(4..), depth + 1),
+        0..=LENGTH_MAX => llc(rest, depth),
         MPLS => ip(below_labels(rest)?, depth),
         _ => Err(Unusable::NotIp),
     }
@@ -213,6 +275,14 @@ fn tcp(source: Address, destination: Address, bytes: &[u8], length: usize) -> Re
 fn be16(bytes: &[u8], at: usize) -> Result<u16, Unusable> {
     let two = bytes.get(at..at + 2).ok_or(Unusable::Cut)?;
     Ok(u16::from_be_bytes([two[0], two[1]]))
+}
+
+fn le16(bytes: &[u8], at: usize) -> Result<u16, Unusable> {
+    be16(bytes, at).map(u16::swap_bytes)
+}
+
+fn le32(bytes: &[u8], at: usize) -> Result<u32, Unusable> {
+    be32(bytes, at).map(u32::swap_bytes)
 }
 
 fn be32(bytes: &[u8], at: usize) -> Result<u32, Unusable> {

@@ -93,7 +93,8 @@ fn tls(client: &Flight, server: &Flight, chain: &[Vec<u8>], row: &mut Connection
         server.complete && !server.hello_done && chain.is_empty()
     });
     if tls13 {
-        row.certificates = Some("hidden");
+        // Who is hostile can send some in the clear.
+        row.certificates = row.certificates.or(Some("hidden"));
         return;
     }
     row.tls_compression = Some(chosen.compression != 0);
@@ -129,7 +130,8 @@ fn offer(hello: &ClientHello, row: &mut Connection) {
     row.client_extensions = numbers(&hello.extensions);
     row.client_alpn.clone_from(&hello.alpn);
     row.sni.clone_from(&hello.server_name);
-    row.client_ja3 = Some(ja3(hello));
+    // Of a part there is no fingerprint.
+    row.client_ja3 = (!hello.faulty).then(|| ja3(hello));
 }
 
 fn numbers(list: &[u16]) -> Vec<u32> {

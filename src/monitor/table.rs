@@ -275,7 +275,7 @@ impl Monitor {
             self.evict();
         }
         let clients_syn = syn && !from_server;
-        let known = Known { service, any_port: self.config.any_port, midstream: !syn };
+        let known = Known { service, any_port: self.config.any_port, midstream: !syn, server_first: from_server };
         let row = Connection {
             time,
             client_ip: text(client.0),

@@ -356,6 +356,87 @@ fn behind_a_load_balancers_header_the_conversation_is_understood() {
 }
 
 #[test]
+fn what_is_said_through_a_proxy_is_understood() {
+    let mut wire = Wire::open(1_080);
+    wire.packet(Client, ACK, b"\x05\x01\x02");
+    wire.packet(Server, ACK, b"\x05\x02");
+    wire.packet(Client, ACK, b"\x01\x02me\x06secret");
+    wire.packet(Server, ACK, b"\x01\0");
+    wire.packet(Client, ACK, b"\x05\x01\0\x01\x0a\0\0\x09\0\x19");
+    wire.packet(Server, ACK, b"\x05\0\0\x01\x0a\0\0\x01\0\x19220 mail.example ESMTP\r\n");
+    wire.packet(Client, ACK, b"EHLO me\r\n");
+    wire.packet(Server, ACK, b"250-mail.example\r\n250 AUTH PLAIN\r\n");
+    let wanted = Config { any_port: true, ..config() };
+    let found = monitored(wanted, &wire.packets).0;
+    let row = &found[0].row;
+    assert_eq!((row.protocol, row.recognised, row.starttls_offered), ("smtp", "content", Some(false)));
+    assert_eq!(row.auth_before, ["PLAIN"]);
+    assert!(!format!("{found:?}").contains("secret"));
+}
+
+#[test]
+fn a_conversation_that_is_joined_late_is_one_all_the_same() {
+    let joined = |port, said: &[(Direction, &[u8])]| {
+        let mut wire = Wire::new(port);
+        said.iter().for_each(|(from, words)| wire.packet(*from, ACK, words));
+        one(&wire.packets).row
+    };
+    let row = joined(25, &[(Client, b"MAIL FROM:<a@b>\r\n"), (Server, b"250 ok\r\n")]);
+    assert_eq!((row.protocol, row.midstream, row.starttls_offered, row.error), ("smtp", true, None, None));
+    let row = joined(
+        25,
+        &[(Client, b"STARTTLS\r\n"), (Server, b"220 go\r\n"), (Client, &client_hello()), (Server, &server_flight(&[]))],
+    );
+    assert_eq!((row.protocol, row.starttls_sent, row.starttls_accepted), ("smtp", true, Some(true)));
+    assert_eq!((row.tls_version.as_deref(), row.midstream), (Some("TLSv1.2"), true));
+    let row =
+        joined(110, &[(Server, b"+OK 12 octets\r\n"), (Server, b"Subject: private\r\n\r\n* CAPABILITY x\r\n.\r\n")]);
+    assert_eq!((row.protocol, row.capabilities_before.len(), row.error), ("pop3", 0, None));
+    let row = joined(143, &[(Server, b"* 1 FETCH (BODY[] {20}\r\n* CAPABILITY private)\r\n")]);
+    assert_eq!((row.protocol, row.capabilities_before.len(), row.starttls_offered), ("imap", 0, None));
+    let row = joined(5_222, &[(Client, b"<message to='a@b'><body>private</body></message>")]);
+    assert_eq!((row.protocol, row.starttls_offered, row.auth_clear), ("xmpp-client", None, None));
+}
+
+#[test]
+fn a_servers_side_alone_lists_what_it_offers() {
+    let alone = |port, words: &[&[u8]]| {
+        let mut wire = Wire::new(port);
+        wire.packet(Server, SYN | ACK, b"");
+        words.iter().for_each(|words| wire.packet(Server, ACK, words));
+        one(&wire.packets).row
+    };
+    let row = alone(25, &[b"220 x\r\n", b"250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", b"250-secret\r\n250 list\r\n"]);
+    assert_eq!((row.starttls_offered, &row.auth_before[..]), (Some(true), &["PLAIN".to_owned()][..]));
+    assert_eq!(row.capabilities_before, ["STARTTLS", "AUTH PLAIN"]);
+    let row = alone(25, &[b"220 x\r\n", b"250 x\r\n", b"250-secret\r\n250 list\r\n"]);
+    assert_eq!((row.starttls_offered, row.capabilities_before.len()), (None, 0));
+    let greeting: &[u8] = b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n";
+    let row = alone(143, &[greeting, b"* CAPABILITY IDLE\r\na OK\r\n"]);
+    assert_eq!((row.starttls_offered, row.capabilities_before.len()), (Some(true), 2), "a list after LOGIN");
+    let row = alone(143, &[b"* OK hi\r\n", b"* CAPABILITY IDLE\r\na OK\r\n"]);
+    assert_eq!((row.starttls_offered, row.capabilities_before), (None, vec!["IDLE".into()]));
+    let row = alone(143, &[b"* OK hi\r\n", b"* CAPABILITY IMAP4rev1 STARTTLS\r\na OK\r\n", b"* CAPABILITY IDLE\r\n"]);
+    assert_eq!(
+        (row.starttls_offered, row.capabilities_before),
+        (Some(true), vec!["IMAP4rev1".into(), "STARTTLS".into()])
+    );
+}
+
+#[test]
+fn a_flight_without_its_hello_still_shows_certificates() {
+    let der = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
+    let flight = server_flight(&[&der]);
+    let certificate = message(11, &[&[0, 1, 7, 0, 1, 4][..], &der].concat());
+    assert!(flight.windows(certificate.len()).any(|part| part == certificate));
+    let mut wire = Wire::new(443);
+    wire.packet(Server, ACK, &record(22, &certificate));
+    let found = one(&wire.packets);
+    assert_eq!((found.row.protocol, found.row.certificates, found.row.tls_version), ("https", Some("seen"), None));
+    assert_eq!(found.chain, [der]);
+}
+
+#[test]
 fn what_is_on_other_ports_is_recognised_only_if_wanted() {
     let mut wire = upgraded();
     for packet in &mut wire.packets {

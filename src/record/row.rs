@@ -330,7 +330,7 @@ table! {
         /// both sides), `reset`, `silent` (nothing came for five minutes), `evicted` (its place was needed), `reused` (another
         /// connection of the same ports began), `capture_ended`.
         end: &'static str,
-        /// Its first packets were not seen: no SYN, or no SYN-ACK.
+        /// Its first packets were not seen: no SYN, or no SYN-ACK. So it is with what goes on after five minutes of silence.
         midstream: bool,
         /// Packets from the client.
         packets_client: u32,
@@ -387,7 +387,7 @@ table! {
         client_extensions: Vec<u32>,
         /// Application protocols that the client offered (RFC 7301), in its order.
         client_alpn: Vec<String>,
-        /// JA3 fingerprint of the ClientHello: lower-case hex.
+        /// JA3 fingerprint of the ClientHello: lower-case hex. Absent where the hello is malformed or not whole.
         client_ja3: Option<String>,
         /// Version that the server chose: `SSLv2`, `SSLv3`, `TLSv1.0`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3`; drafts as
         /// `TLSv1.3-draft28`.

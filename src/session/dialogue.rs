@@ -34,6 +34,20 @@ macro_rules! dialogues {
                 }
             }
 
+            pub(crate) fn join(&mut self) {
+                match self {
+                    $(Self::$family(observer) => observer.join(),)*
+                    Self::Silent => {}
+                }
+            }
+
+            pub(crate) fn alone(&mut self) {
+                match self {
+                    $(Self::$family(observer) => observer.alone(),)*
+                    Self::Silent => {}
+                }
+            }
+
             pub(crate) fn closed(&mut self, from: Direction) {
                 match self {
                     $(Self::$family(observer) => observer.closed(from),)*

@@ -1,7 +1,7 @@
-//! The totals of `expected_aggregates.json`, by protocol, held against those of the monitor's rows. What a connection's listed
-//! disagreements change is put aside, so that a total can differ for a listed reason only.
+//! The totals of `expected_aggregates.json`, by protocol, held against those of the monitor's rows. What a connection's explained
+//! disagreements change is put aside, so that a total can differ for one of their reasons only.
 
-use crate::monitored::{Pair, listed};
+use crate::monitored::Pair;
 use crate::{Report, read, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,9 +83,9 @@ pub(crate) fn totals(folder: &Path, pairs: &[Pair], report: &mut Report) {
             let (_, what) = COLUMNS.iter().find(|(name, _)| name == column).unwrap();
             let what = if pair.recorded.is_none() { "connection" } else { what };
             let here = found.contains(&(*column, value.clone()));
-            // A listed disagreement counts as the others have it.
+            // A disagreement with a reason counts as the others have it.
             let counts =
-                if listed(&pair.name, what).is_some() { expected.contains(&(*column, value.clone())) } else { here };
+                if pair.explained.contains(what) { expected.contains(&(*column, value.clone())) } else { here };
             *ours.entry((protocol.to_owned(), column, value.clone())).or_default() += i64::from(counts);
         }
     }

@@ -349,3 +349,21 @@ proptest! {
         assert_speaks_in_turn(Pop3::new(start), &Pop3Speaker, &chunks, ask);
     }
 }
+
+#[test]
+fn auth_without_a_mechanism_asks_which_there_are() {
+    let mut observer = Pop3::new(Start::Clear);
+    for (from, bytes) in [
+        (Direction::Server, &b"+OK hi\r\n"[..]),
+        (Direction::Client, b"AUTH\r\n"),
+        (Direction::Server, b"+OK\r\nlogin\r\nPLAIN\r\n.\r\n"),
+        (Direction::Client, b"CAPA\r\n"),
+        (Direction::Server, b"+OK\r\nSTLS\r\nSASL PLAIN NTLM\r\n.\r\n"),
+    ] {
+        observer.bytes(from, bytes);
+    }
+    let found = observer.findings();
+    assert_eq!(found.before.auth.iter().collect::<Vec<_>>(), ["LOGIN", "PLAIN", "NTLM"]);
+    assert_eq!(found.before.list.iter().collect::<Vec<_>>(), ["STLS", "SASL PLAIN NTLM"]);
+    assert_eq!((found.upgrade.offered, found.auth_clear), (Some(true), None));
+}

@@ -58,14 +58,53 @@ fn every_link_type_leads_to_the_same_segment() {
         (113, with(&[&[0; 14][..], &[8, 0]].concat())),
         (276, with(&[&[8, 0][..], &[0; 18]].concat())),
         (9, with(&[0xff, 0x03, 0, 0x21])),
+        (9, with(&[0x21])),
+        (50, with(&[0xff, 0x03, 0x21])),
+        (50, with(&[0x0f, 0, 8, 0])),
+        (51, with(&[0x11, 0, 0, 1, 0, 50, 0, 0x21])),
+        (1, with(&[&[0; 12][..], &[0, 60], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat())),
+        (1, with(&[&[0; 12][..], &[0x89, 0x26, 0, 1, 0, 2, 8, 0]].concat())),
+        (1, with(&[&[0; 12][..], &[0x89, 0x03, 0, 1], &[2; 12], &[8, 0]].concat())),
+        (1, with(&[&[0; 12][..], &[0x88, 0xe7, 0, 1, 2, 3], &[2; 12], &[0x81, 0, 0, 5, 8, 0]].concat())),
+        (239, with(&[&[2, 0, 0, 1][..], &[5, 0, 10, 0, b'x', 0, 0, 0], &[50, 0, 9, 0]].concat())),
+        (192, with(&[&[0, 0, 12, 0, 1, 0, 0, 0][..], &[7; 4], &ethernet].concat())),
+        (258, with(&[&[12, 0, 0, 0][..], &[0; 4], &[1, 0, 0, 0], &ethernet].concat())),
     ];
     for (link, frame) in &frames {
         let found = parse(*link, frame).unwrap();
         assert_eq!((found.source, found.destination), ((CLIENT, 1_234), (SERVER, 25)), "{link}");
         assert_eq!((found.seq, found.ack, found.flags, found.payload, found.length), (7, 9, 0x18, &b"EHLO x"[..], 6));
     }
-    assert_eq!(parse(105, &packet), Err(Unusable::Link));
+    assert_eq!(parse(147, &packet), Err(Unusable::Link));
     assert_eq!(parse(1, &with(&[&[0; 12][..], &[8, 6]].concat())), Err(Unusable::NotIp));
+    assert_eq!(parse(1, &with(&[&[0; 12][..], &[0, 60, 0x42, 0x42, 3]].concat())), Err(Unusable::NotIp), "no SNAP");
+    let nested = [[0, 0, 8, 0, 192, 0, 0, 0]; 9].concat();
+    assert_eq!(parse(192, &nested), Err(Unusable::NotTcp), "headers without end");
+    assert_eq!(parse(239, &[2, 0, 0, 1, 3, 0, 9, 0]), Err(Unusable::Malformed), "a field shorter than its head");
+}
+
+#[test]
+fn frames_of_the_radio_lead_to_their_segment_if_they_are_in_the_clear() {
+    let packet = ipv4_packet(b"EHLO x");
+    let body = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &packet].concat();
+    let frame = |control: [u8; 2], more: &[u8], body: &[u8]| [&control[..], &[0; 22], more, body].concat();
+    let read = |link, bytes: &[u8]| parse(link, bytes).map(|segment| segment.payload.to_vec());
+    let found = Ok(b"EHLO x".to_vec());
+    assert_eq!(read(105, &frame([8, 1], &[], &body)), found);
+    assert_eq!(read(105, &frame([0x88, 2], &[0; 2], &body)), found, "with quality of service");
+    assert_eq!(read(105, &frame([0x88, 0x82], &[0; 6], &body)), found, "and high throughput");
+    assert_eq!(read(105, &frame([8, 3], &[0; 6], &body)), found, "between access points");
+    let inner = [&[2; 12][..], &[0, 60], &body].concat();
+    assert_eq!(read(105, &frame([0x88, 1], &[0x80, 0], &inner)), found, "several in one");
+    assert_eq!(read(105, &frame([8, 0x41], &[], &body)), Err(Unusable::NotIp), "encrypted");
+    assert_eq!(read(105, &frame([0x48, 1], &[], &body)), Err(Unusable::NotIp), "without data");
+    assert_eq!(read(105, &frame([0x80, 0], &[], &body)), Err(Unusable::NotIp), "a beacon");
+    assert_eq!(read(105, &frame([8, 5], &[], &body)), Err(Unusable::Fragment));
+    // Two words of fields; a clock, aligned; the flag of a header that was filled up, by two bytes.
+    let head = [&[0, 0, 25, 0, 3, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0, 0][..], &[9; 8], &[0x20]].concat();
+    assert_eq!(read(127, &[head, frame([0x88, 1], &[0; 4], &body)].concat()), found);
+    assert_eq!(read(127, &[&[0, 0, 8, 0, 0, 0, 0, 0][..], &frame([8, 1], &[], &body)].concat()), found);
+    assert_eq!(read(127, &[0, 0, 8, 0, 0, 0, 0, 0x80]), Err(Unusable::Cut));
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl Messages {
         self.body.capacity()
     }
 
+    /// The message under way: its type, and what of its body has come; `None` if bytes of it are missing.
+    pub(super) fn under_way(&self) -> Option<(u8, &[u8])> {
+        (self.have == HEADER && !self.holed).then_some((self.header[0], &self.body[..]))
+    }
+
     /// A message has begun and is not complete.
     pub(in crate::tls) const fn is_partial(&self) -> bool {
         self.have > 0

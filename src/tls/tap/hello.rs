@@ -52,6 +52,8 @@ pub struct ClientHello {
     pub server_name: Option<String>,
     /// Protocols of ALPN.
     pub alpn: Vec<String>,
+    /// It breaks its own lengths, or its end is missing: what could be read is here, and there was more.
+    pub faulty: bool,
 }
 
 /// What a server chose.
@@ -78,17 +80,35 @@ pub struct ServerHello {
 }
 
 impl ClientHello {
-    /// Reads the message's body.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    /// Reads the message's body as far as it can be read; `None` if that is not even its version. `cut`: its end is missing.
+    pub(super) fn parse(body: &[u8], cut: bool) -> Option<Self> {
         let mut reader = Reader::new(body);
-        let version = reader.u16()?;
-        reader.take(32)?;
-        let session_id = length8(reader.vector8()?.rest());
-        let suites = reader.vector16()?.u16s().collect();
-        let compressions = reader.vector8()?.rest().to_vec();
-        let mut hello = Self { version, session_id, suites, compressions, ..Self::default() };
-        each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
+        let mut hello = Self { version: reader.u16()?, ..Self::default() };
+        hello.faulty = hello.read(&mut reader, cut).is_none() || cut;
         Some(hello)
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>, cut: bool) -> Option<()> {
+        reader.take(32)?;
+        self.session_id = length8(reader.vector8()?.rest());
+        self.suites = reader.vector16()?.u16s().collect();
+        self.compressions = reader.vector8()?.rest().to_vec();
+        // A list that is longer than its message is not taken apart: where it begins is doubtful then.
+        let mut list = match reader.is_empty() {
+            true => return Some(()),
+            false if cut => {
+                reader.u16()?;
+                *reader
+            }
+            false => reader.vector16()?,
+        };
+        let mut whole = Some(());
+        while !list.is_empty() {
+            let kind = list.u16()?;
+            // An extension that is broken in itself ends where it says.
+            whole = self.extension(kind, list.vector16()?).and(whole);
+        }
+        whole
     }
 
     /// Reads a hello in SSL 2.0's format (RFC 5246, appendix E.2), after its two bytes of length. SSL 2.0's own
@@ -140,20 +160,25 @@ impl ClientHello {
 impl ServerHello {
     /// Reads the message's body.
     pub(in crate::tls) fn parse(body: &[u8]) -> Option<Self> {
+        Self::read(body).and_then(|(hello, whole)| whole.then_some(hello))
+    }
+
+    /// The same as far as it can be read, and whether that is all of it; `None` if it does not say what it chose.
+    pub(super) fn read(body: &[u8]) -> Option<(Self, bool)> {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         let retry = reader.take(32)? == RETRY;
+        let mut hello = Self { version, retry, ..Self::default() };
         // Until draft 21 of TLS 1.3 there was neither session id nor compression method.
         if matches!(version, 0x7f00..=0x7f15) {
-            let mut hello = Self { version, suite: reader.u16()?, ..Self::default() };
-            each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
-            return Some(hello);
+            (hello.suite, hello.retry) = (reader.u16()?, false);
+        } else {
+            hello.session_id = length8(reader.vector8()?.rest());
+            (hello.suite, hello.compression) = (reader.u16()?, reader.u8()?);
         }
-        let session_id = length8(reader.vector8()?.rest());
-        let (suite, compression) = (reader.u16()?, reader.u8()?);
-        let mut hello = Self { version, session_id, suite, compression, retry, ..Self::default() };
-        each_extension(&mut reader, |kind, data| hello.extension(kind, data))?;
-        Some(hello)
+        let whole = each_extension(&mut reader, |kind, data| hello.extension(kind, data)).is_some();
+        // What is broken and names a version that there is none of is no hello.
+        (whole || version >> 8 == 3 || super::is_tls13(version)).then_some((hello, whole))
     }
 
     /// Reads the body of the HelloRetryRequest of drafts: the version; since draft 19 the suite; extensions.

@@ -36,11 +36,19 @@ pub struct KeyExchange {
 impl Certificates {
     /// Reads the body of TLS 1.2 and older (RFC 5246, section 7.4.2).
     pub(in crate::tls) fn parse(body: &[u8]) -> Option<Self> {
-        let (mut list, mut found) = (Reader::new(body).vector24()?, Self::default());
+        let (found, whole) = Self::read(body);
+        whole.then_some(found)
+    }
+
+    /// The same as far as it can be read, and whether that is all of it.
+    pub(super) fn read(body: &[u8]) -> (Self, bool) {
+        let mut found = Self::default();
+        let Some(mut list) = Reader::new(body).vector24() else { return (found, false) };
         while !list.is_empty() {
-            found.keep(list.vector24()?.rest());
+            let Some(mut certificate) = list.vector24() else { return (found, false) };
+            found.keep(certificate.rest());
         }
-        Some(found)
+        (found, true)
     }
 
     /// Reads the body of TLS 1.3 (RFC 8446, section 4.4.2).
@@ -74,10 +82,14 @@ impl Certificates {
     }
 }
 
-/// The OCSP response of a CertificateStatus (RFC 6066, section 8).
+/// The OCSP response of a CertificateStatus (RFC 6066, section 8). Of several, the first: the leaf's (RFC 6961, section 2.2).
 pub(super) fn status(mut data: Reader<'_>) -> Option<Vec<u8>> {
-    (data.u8()? == 1).then_some(())?;
-    Some(data.vector24()?.rest().to_vec())
+    let (kind, mut response) = (data.u8()?, data.vector24()?);
+    match kind {
+        1 => Some(response.rest().to_vec()),
+        2 => Some(response.vector24()?.rest().to_vec()),
+        _ => None,
+    }
 }
 
 /// How many timestamps a list has (RFC 6962, section 3.3).
@@ -201,6 +213,14 @@ mod tests {
         );
         assert_eq!(export.and_then(|kx| kx.rsa_bits), Some(512));
         assert_eq!(KeyExchange::parse(suite(0xc02f), 0x0303, &[3, 0]), None);
+    }
+
+    #[test]
+    fn of_several_staples_the_first_is_the_leafs() {
+        assert_eq!(status(Reader::new(&[1, 0, 0, 2, 7, 8])), Some(vec![7, 8]));
+        assert_eq!(status(Reader::new(&[2, 0, 0, 9, 0, 0, 2, 7, 8, 0, 0, 1, 9])), Some(vec![7, 8]));
+        assert_eq!(status(Reader::new(&[3, 0, 0, 2, 7, 8])), None);
+        assert_eq!(status(Reader::new(&[1, 0, 0, 3, 7, 8])), None);
     }
 
     #[test]

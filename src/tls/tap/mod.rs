@@ -99,6 +99,8 @@ pub enum Unreadable {
     NotTls,
     /// A message that breaks its own lengths: its type.
     Message(u8),
+    /// A message of which the end never came: its type.
+    Incomplete(u8),
     /// A message that is too long: its type.
     TooLong(u8),
     /// A record that the secret does not open.
@@ -113,6 +115,7 @@ impl Unreadable {
         match self {
             Self::NotTls => "not a TLS record".to_owned(),
             Self::Message(kind) => format!("handshake message {kind} is malformed"),
+            Self::Incomplete(kind) => format!("handshake message {kind} is not complete"),
             Self::TooLong(kind) => format!("handshake message {kind} is too long"),
             Self::Record => "an encrypted record does not open".to_owned(),
             Self::Gap => "bytes of the handshake are missing".to_owned(),
@@ -179,6 +182,7 @@ impl Tap {
             return;
         }
         self.flight.error = Some(Unreadable::Gap);
+        self.cut_hello();
         let within = !self.v2
             && self.records.skip(lost).is_some_and(|header| header.content == Content::Handshake)
             && self.messages.skip(usize::try_from(lost).unwrap_or(usize::MAX));
@@ -248,7 +252,26 @@ impl Tap {
         self.flight
     }
 
+    /// The same, where nothing more will come.
+    pub fn finish(mut self) -> Flight {
+        self.cut_hello();
+        self.flight
+    }
+
+    /// Of a ClientHello whose rest is missing what came is kept: all but its end is as true as ever. What a ServerHello says may
+    /// be taken back by its end, by `supported_versions`.
+    fn cut_hello(&mut self) {
+        if let Some((kind::CLIENT_HELLO, body)) = self.messages.under_way()
+            && self.from_client
+            && self.flight.client_hello.is_none()
+        {
+            self.flight.client_hello = ClientHello::parse(body, true);
+            self.flight.error.get_or_insert(Unreadable::Incomplete(kind::CLIENT_HELLO));
+        }
+    }
+
     fn end(&mut self) {
+        self.cut_hello();
         self.over = true;
         self.buffer = Vec::new();
         self.messages = Messages::default();
@@ -373,13 +396,22 @@ impl Tap {
                     None => Err(Unreadable::TooLong(kind)),
                 };
             });
-            if result? {
-                self.end();
-            } else {
-                self.open();
+            match result {
+                Ok(true) => self.end(),
+                Ok(false) => self.open(),
+                // Where it ends is known all the same. Without a hello this may be no handshake at all.
+                Err(fault @ Unreadable::Message(_)) if self.has_hello() => {
+                    self.flight.error.get_or_insert(fault);
+                }
+                Err(fault) => return Err(fault),
             }
         }
         Ok(())
+    }
+
+    /// This direction's hello was understood, at least its begin.
+    const fn has_hello(&self) -> bool {
+        self.flight.client_hello.is_some() || self.flight.server_hello.is_some()
     }
 
     /// Makes the keys once both the secret and the cipher suite are known.
@@ -426,26 +458,34 @@ impl Tap {
     }
 }
 
-/// Takes a message; whether it is the last one of the direction.
+/// Takes a message; whether it is the last one of the direction. `None` if it is malformed: what of it could be read was taken.
 fn message(flight: &mut Flight, kind: u8, body: &[u8]) -> Option<bool> {
     let version = flight.server_hello.as_ref().map_or(0, |hello| hello.version);
     match kind {
-        kind::CLIENT_HELLO if flight.client_hello.is_none() => flight.client_hello = Some(ClientHello::parse(body)?),
+        kind::CLIENT_HELLO if flight.client_hello.is_none() => {
+            let hello = ClientHello::parse(body, false)?;
+            return (!flight.client_hello.insert(hello).faulty).then_some(false);
+        }
         kind::SERVER_HELLO => {
-            let hello = ServerHello::parse(body)?;
+            let (hello, whole) = ServerHello::read(body)?;
             if hello.retry {
                 flight.retry = Some(hello);
             } else {
                 flight.key_exchange.group = hello.group;
                 flight.server_hello = Some(hello);
             }
+            return whole.then_some(false);
         }
         kind::ENCRYPTED_EXTENSIONS => {
             let hello = flight.server_hello.as_mut()?;
             hello::each_extension(&mut Reader::new(body), |kind, data| hello.extension(kind, data))?;
         }
         kind::CERTIFICATE if is_tls13(version) => flight.certificates = Some(Certificates::parse_13(body)?),
-        kind::CERTIFICATE => flight.certificates = Some(Certificates::parse(body)?),
+        kind::CERTIFICATE => {
+            let (certificates, whole) = Certificates::read(body);
+            flight.certificates = (whole || !certificates.chain.is_empty()).then_some(certificates);
+            return whole.then_some(false);
+        }
         kind::CERTIFICATE_STATUS => {
             if let Some(certificates) = flight.certificates.as_mut() {
                 certificates.ocsp = messages::status(Reader::new(body));

@@ -156,6 +156,64 @@ fn alerts_and_answers_that_are_no_tls() {
 }
 
 #[test]
+fn of_a_broken_hello_is_kept_what_can_be_read() {
+    let name = [0, 0, 0, 8, 0, 6, 0, 0, 3, b'a', b'.', b'b'];
+    let alpn = |length| [0, 16, 0, 5, 0, length, 2, b'h', b'2'];
+    let groups = [0, 10, 0, 4, 0, 2, 0, 29];
+    let hello = |alpn: &[u8], extra: u16| {
+        let extensions = [&name[..], alpn, &groups].concat();
+        let length = u16::try_from(extensions.len()).unwrap() + extra;
+        [&[3, 3][..], &[9; 32], &[0, 0, 2, 0xc0, 0x2f, 1, 0], &length.to_be_bytes(), &extensions].concat()
+    };
+    let read = |hello: &[u8]| {
+        same_at_any_split(Tap::client, &[record(0x0301, &message(1, hello)), vec![21, 3, 1, 0, 2, 2, 40]].concat())
+    };
+    let sound = read(&hello(&alpn(3), 0));
+    assert_eq!((sound.error, sound.client_hello.as_ref().map(|hello| hello.faulty)), (None, Some(false)));
+    // One extension longer than itself: the others are read.
+    let broken = read(&hello(&alpn(200), 0));
+    let found = broken.client_hello.unwrap();
+    assert_eq!((broken.error, broken.alerts.len(), found.faulty), (Some(Unreadable::Message(1)), 1, true));
+    assert_eq!((found.server_name.as_deref(), found.alpn.len(), found.groups), (Some("a.b"), 0, vec![29]));
+    assert_eq!(found.extensions, [0, 16, 10]);
+    // The list longer than the message: nothing of it is believed.
+    let long = read(&hello(&alpn(3), 9)).client_hello.unwrap();
+    assert_eq!((long.faulty, long.suites, long.extensions.len()), (true, vec![0xc02f], 0));
+    // Its end is missing: lost, or never sent.
+    let whole = record(0x0301, &message(1, &hello(&alpn(3), 0)));
+    let mut tap = Tap::client();
+    tap.feed(&whole[..whole.len() - 3]);
+    let flight = tap.finish();
+    assert_eq!(flight.error, Some(Unreadable::Incomplete(1)));
+    let cut = flight.client_hello.unwrap();
+    assert_eq!(
+        (cut.faulty, cut.server_name.as_deref(), cut.alpn, cut.groups.len()),
+        (true, Some("a.b"), vec!["h2".into()], 0)
+    );
+    let mut tap = Tap::client();
+    tap.feed(&whole[..70]);
+    tap.gap(whole.len() as u64 - 70);
+    tap.feed(&[21, 3, 1, 0, 2, 2, 40]);
+    let flight = tap.finish();
+    assert_eq!((flight.error, flight.alerts.len()), (Some(Unreadable::Gap), 1));
+    assert_eq!(flight.client_hello.unwrap().server_name.as_deref(), Some("a.b"));
+}
+
+#[test]
+fn a_servers_broken_messages_cost_themselves_only() {
+    let hello = [&[3, 3][..], &[9; 32], &[0, 0xc0, 0x2f, 0, 0, 1, 0]].concat();
+    let list = [0, 0, 9, 0, 0, 2, 0x30, 0, 0, 0, 9, 1];
+    let flight = [message(2, &hello[..hello.len() - 1]), message(11, &list), message(14, &[])].concat();
+    let flight = same_at_any_split(Tap::server, &[record(0x0303, &flight), vec![20, 3, 3, 0, 1, 1]].concat());
+    assert_eq!((flight.error, flight.complete, flight.hello_done), (Some(Unreadable::Message(2)), true, true));
+    assert_eq!(flight.server_hello.map(|hello| (hello.version, hello.suite)), Some((0x0303, 0xc02f)));
+    assert_eq!(flight.certificates.unwrap().chain, [vec![0x30, 0]]);
+    let strange = [&[0x21, 0x75][..], &hello[2..hello.len() - 1]].concat();
+    let flight = same_at_any_split(Tap::server, &record(0x0303, &message(2, &strange)));
+    assert!(flight.server_hello.is_none() && flight.error == Some(Unreadable::Message(2)), "of no version");
+}
+
+#[test]
 fn a_hello_in_the_format_of_ssl_2() {
     // Offers TLS 1.0 with RC4-MD5, an SSL 2.0 kind and RC4-SHA.
     let body = [&[1, 3, 1, 0, 9, 0, 0, 0, 16][..], &[0, 0, 4, 1, 0, 0x80, 0, 0, 5], &[7; 16]].concat();

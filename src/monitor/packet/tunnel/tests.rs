@@ -55,6 +55,14 @@ fn wrappings(packet: &[u8]) -> Vec<(&'static str, u8, Vec<u8>)> {
         ("VXLAN with a group", UDP, udp(4_789, &joined(&[&[0x88, 0, 0, 9, 0, 0, 5, 0], &tagged]))),
         ("Geneve", UDP, udp(6_081, &joined(&[&[0, 0, 0x65, 0x58, 0, 0, 5, 0], &framed]))),
         ("Geneve with options, of IP", UDP, udp(6_081, &joined(&[&[2, 0, 8, 0, 0, 0, 5, 0], &[1; 8], packet]))),
+        ("WCCP", GRE, gre([0, 0], [0x88, 0x3e], packet)),
+        ("PPTP", GRE, joined(&[&[0x30, 0x81, 0x88, 0x0b, 0, 9, 0, 1], &[0; 8], &[0xff, 3, 0, 0x21], packet])),
+        ("TZSP", UDP, udp(37_008, &joined(&[&[1, 0, 0, 1, 0, 10, 1, 9, 1], &framed]))),
+        ("CAPWAP", UDP, udp(5_247, &joined(&[&[0, 0x10, 2, 0, 0, 0, 0, 0], &framed]))),
+        ("CAPWAP of the radio, its control exchanged", UDP, {
+            let radio = joined(&[&[0x11, 8], &[0; 20], &[0x76, 0x30], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], packet]);
+            udp(5_247, &joined(&[&[0, 0x20, 3, 0x20], &[0; 12], &radio]))
+        }),
         ("GTP-U", UDP, udp(2_152, &with(&[0x30, 0xff, 0, 60, 0, 0, 0, 1]))),
         ("GTP-U with a sequence number", UDP, udp(2_152, &with(&[0x32, 0xff, 0, 60, 0, 0, 0, 1, 0, 7, 0, 0]))),
         ("GTP-U with extension headers", UDP, {
@@ -85,6 +93,9 @@ fn every_tunnel_leads_to_the_packet_inside() {
     let found = parse(&six).unwrap();
     assert_eq!(found.payload, b"EHLO x");
     assert_eq!(parse(&ipv4_of(IPV6_IN_IP, &six)), Ok(found), "IPv6 in IPv4");
+    for before in [&[][..], &[0; 8], &[0, 1, 1, 2, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9]] {
+        assert_eq!(parse(&ipv4_of(UDP, &udp(3_544, &joined(&[before, &six])))), Ok(found), "Teredo");
+    }
 }
 
 #[test]
