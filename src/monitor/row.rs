@@ -121,7 +121,12 @@ fn established(client: &Flight, server: &Flight) -> bool {
 
 fn offer(hello: &ClientHello, row: &mut Connection) {
     let only = [hello.version];
-    let versions = if hello.versions.is_empty() { &only[..] } else { &hello.versions };
+    let versions = match &hello.versions[..] {
+        // What is missing may have them.
+        [] if hello.faulty => &[],
+        [] => &only[..],
+        versions => versions,
+    };
     row.client_versions = versions.iter().map(|version| names::any_version(*version)).collect();
     row.client_suites = numbers(&hello.suites);
     row.client_groups = numbers(&hello.groups);

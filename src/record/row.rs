@@ -373,7 +373,8 @@ table! {
         sni: Option<String>,
         /// The client's hello was in SSL 2.0's format.
         client_v2_hello: bool,
-        /// Versions that the client offered: those of `supported_versions`, else the only one it names (its newest).
+        /// Versions that the client offered: those of `supported_versions`, else the only one it names (its newest). None of a hello
+        /// that is malformed or not whole, if they can stand in what could not be read.
         client_versions: Vec<String>,
         /// Cipher suites that the client offered, by their IANA numbers, in its order, signalling values among them.
         client_suites: Vec<u32>,

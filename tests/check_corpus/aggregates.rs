@@ -24,6 +24,11 @@ const COLUMNS: [(&str, &str); 10] = [
     ("versions", "version"),
 ];
 
+/// Whether others do not say this of a connection.
+fn unsaid(pair: &Pair, column: &str) -> bool {
+    column == "starttls_offered" && !pair.expected[column].is_boolean()
+}
+
 /// What a connection adds: to which columns, and with which values.
 type Adds = BTreeSet<(&'static str, String)>;
 
@@ -83,9 +88,12 @@ pub(crate) fn totals(folder: &Path, pairs: &[Pair], report: &mut Report) {
             let (_, what) = COLUMNS.iter().find(|(name, _)| name == column).unwrap();
             let what = if pair.recorded.is_none() { "connection" } else { what };
             let here = found.contains(&(*column, value.clone()));
-            // A disagreement with a reason counts as the others have it.
-            let counts =
-                if pair.explained.contains(what) { expected.contains(&(*column, value.clone())) } else { here };
+            // A disagreement with a reason, and what others do not say, counts as the others have it.
+            let counts = if pair.explained.contains(what) || unsaid(pair, column) {
+                expected.contains(&(*column, value.clone()))
+            } else {
+                here
+            };
             *ours.entry((protocol.to_owned(), column, value.clone())).or_default() += i64::from(counts);
         }
     }

@@ -127,3 +127,20 @@ fn a_fingerprint_leaves_out_what_is_grease_and_nothing_else() {
     // MD5 of 771,2586-4865,0,29,0
     assert_eq!(ja3(&hello), "e89a98e9cf239af5572f41095b3aed77");
 }
+
+#[test]
+fn of_a_part_of_a_hello_nothing_is_said_that_its_rest_can_change() {
+    let hello = |faulty, versions: &[u16]| ClientHello {
+        version: 0x0303,
+        versions: versions.to_vec(),
+        server_name: Some("a.example".into()),
+        faulty,
+        ..ClientHello::default()
+    };
+    let found = |hello| row(&Flight { client_hello: Some(hello), ..Flight::default() }, &Flight::default());
+    let whole = found(hello(false, &[]));
+    assert_eq!((whole.client_versions, whole.client_ja3.is_some()), (vec!["TLSv1.2".into()], true));
+    let part = found(hello(true, &[]));
+    assert_eq!((part.client_versions.len(), part.client_ja3, part.sni.as_deref()), (0, None, Some("a.example")));
+    assert_eq!(found(hello(true, &[0x0304])).client_versions, ["TLSv1.3"]);
+}
