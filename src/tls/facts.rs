@@ -4,10 +4,9 @@ use super::failure::Failure;
 use super::names;
 use super::ocsp::Ocsp;
 use super::suites;
-use super::tap::Flight;
+use super::tap::{CLOSE_NOTIFY, Flight};
 
 const TLS_1_3: u16 = 0x0304;
-pub(super) const CLOSE_NOTIFY: u8 = 0;
 
 /// What a handshake showed. Names are IANA's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! One TLS connection on buffers: who speaks, and what is kept of what was seen.
 
 use super::connection::Connection;
-use super::facts::{CLOSE_NOTIFY, Facts};
+use super::facts::Facts;
 use super::failure::{Failure, Kind};
 use super::legacy::{self, Engine, Profile};
 use super::ocsp::Ocsp;
-use super::tap::{Alert, Tap, Unreadable};
+use super::tap::{Alert, CLOSE_NOTIFY, Tap, Unreadable};
 use super::{Alpn, Client, Offer, Rung, State, modern, names};
 use rustls::pki_types::{DnsName, IpAddr, ServerName};
 

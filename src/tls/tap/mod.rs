@@ -33,7 +33,12 @@ const FINISHED_MIN: u16 = 4 + 32 + 1 + 8;
 pub const fn is_tls13(version: u16) -> bool {
     version == TLS_1_3 || matches!(version >> 8, 0x7e | 0x7f | 0xfb)
 }
+
+/// Alerts that are kept.
 const ALERTS_MAX: usize = 16;
+/// Levels and descriptions of alerts (RFC 5246, section 7.2).
+const WARNING: u8 = 1;
+pub(super) const CLOSE_NOTIFY: u8 = 0;
 
 /// An alert (RFC 8446, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -424,14 +429,19 @@ impl Tap {
         }
     }
 
+    /// What is no warning ends the connection, and so does close_notify (RFC 5246, sections 7.2.1 and 7.2.2): what follows does not
+    /// count, however much of it came in the same piece.
     fn alert(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            match self.alert_level.take() {
-                None => self.alert_level = Some(byte),
-                Some(level) if self.flight.alerts.len() < ALERTS_MAX => {
-                    self.flight.alerts.push(Alert { level, description: byte });
-                }
-                Some(_) => {}
+            let Some(level) = self.alert_level.take() else {
+                self.alert_level = Some(byte);
+                continue;
+            };
+            if self.flight.alerts.len() < ALERTS_MAX {
+                self.flight.alerts.push(Alert { level, description: byte });
+            }
+            if level != WARNING || byte == CLOSE_NOTIFY {
+                return self.end();
             }
         }
     }

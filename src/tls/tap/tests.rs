@@ -150,6 +150,12 @@ fn ssl_3_with_a_temporary_diffie_hellman_key() {
 fn alerts_and_answers_that_are_no_tls() {
     let alerts = same_at_any_split(Tap::server, &[21, 3, 1, 0, 2, 1, 112, 21, 3, 1, 0, 2, 2, 40]);
     assert_eq!(alerts.alerts, [Alert { level: 1, description: 112 }, Alert { level: 2, description: 40 }]);
+    for (level, description) in [(2, 40), (1, 0), (9, 99)] {
+        let last = Alert { level, description };
+        let bytes = [[21, 3, 1, 0, 2, level, description].to_vec(), record(0x0303, &message(14, &[]))].concat();
+        let flight = same_at_any_split(Tap::server, &bytes);
+        assert_eq!((flight.alerts, flight.hello_done), (vec![last], false), "nothing counts behind {last:?}");
+    }
     assert_eq!(same_at_any_split(Tap::server, b"220 ready\r\n").error, Some(Unreadable::NotTls));
     let broken = record(0x0303, &message(2, &[3, 3, 1]));
     assert_eq!(same_at_any_split(Tap::server, &broken).error, Some(Unreadable::Message(2)));
