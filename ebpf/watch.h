@@ -2,7 +2,8 @@
 /*
  * Which frames the monitor is shown, as a pure function of their bytes: Ethernet with tags of VLANs, PPPoE, MPLS, Cisco's
  * metadata, then IPv4 or IPv6, or IPv6 in IPv4, then TCP of a watched port. It agrees with src/monitor/packet.rs, which
- * reads the same headers of what is handed up; only numbers of tags, labels and extension headers are bounded here.
+ * reads the same headers of what is handed up; only numbers of tags, labels and extension headers are bounded here, and
+ * captures are looked into further: LLC, frames within frames, MPLS in PPP, tunnels.
  */
 #ifndef STARLING_WATCH_H
 #define STARLING_WATCH_H

@@ -283,7 +283,7 @@ fn the_dataset_is_verified_checked_and_reported() {
         ("fig3", "imaps,ECDHE,2,100"),
         // Nobody knows their root.
         ("fig5", "smtp,2,0,0,0,100,100,2,0,0,0,100,100"),
-        ("table7", "smtp,1,1,877,100,0,656,0"),
+        ("table7", "smtp,1,,1,877,100,,0,656,0,"),
         ("clear-login", "pop3,2,2,100,2,100,"),
         ("logindisabled", "imap,2,100,31,2,100,16"),
         ("hidden", "TLSv1.3,2,0,100,0,0"),

@@ -123,9 +123,13 @@ fn ppp(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
     }
 }
 
-/// RFC 2516, section 4.
+/// RFC 2516, section 4: PPP without framing, and its numbers are whole.
 fn pppoe(bytes: &[u8], depth: u8) -> Result<Segment<'_>, Unusable> {
-    ppp(bytes.get(6..).ok_or(Unusable::Cut)?, depth)
+    match be16(bytes, 6)? {
+        0x0021 | 0x0057 => ip(&bytes[8..], depth),
+        0x0281 => ip(below_labels(&bytes[8..])?, depth),
+        _ => Err(Unusable::NotIp),
+    }
 }
 
 /// The packet among what Linux' firewall logged: <https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html>.

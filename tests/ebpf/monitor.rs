@@ -262,10 +262,25 @@ fn is_tunnel(frame: &[u8]) -> bool {
     })
 }
 
+/// Whether the frame is of a kind that only captures are looked into for: LLC, frames within frames, MPLS in PPP.
+fn is_for_captures(frame: &[u8]) -> bool {
+    let number = |at: usize| frame.get(at..at + 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+    let mut at = 12;
+    loop {
+        at += match number(at) {
+            Some(0x8100 | 0x88a8 | 0x9100) => 4,
+            Some(0x8909) => 4 + 4 * frame.get(at + 3).map_or(0, |words| usize::from(*words)),
+            Some(0x8864) => return number(at + 8) == Some(0x0281),
+            kind => return matches!(kind, Some(0..=1500 | 0x8903 | 0x8926 | 0x88e7)),
+        };
+    }
+}
+
 /// Kernel and userspace agree; what only a look at all of TCP's header shows is left to userspace.
 fn agree(kernel: Fate, frame: &[u8]) {
     let expected = match userspace(frame) {
         _ if kernel == Fate::NotTcp && is_tunnel(frame) => kernel,
+        _ if kernel == Fate::NotIp && is_for_captures(frame) => kernel,
         Ok(fate) => fate,
         Err(Unusable::NotIp) => Fate::NotIp,
         Err(Unusable::Fragment) => Fate::Fragment,
