@@ -81,7 +81,7 @@ impl Session {
             }
         };
         Ok(Self {
-            tap: Tap::server(),
+            tap: Tap::server().strict(),
             speaker,
             rung,
             sent,
@@ -94,12 +94,20 @@ impl Session {
         })
     }
 
-    /// Takes bytes from the server; appends what they decrypt to to `plain` and what is to be sent to `out`.
-    pub fn receive(&mut self, client: &Client, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> State {
-        if bytes.is_empty() || !matches!(self.state, State::Handshaking | State::Established) {
-            return self.state;
+    /// Takes bytes from the server; appends what they decrypt to to `plain` and what is to be sent to `out`. What follows a record
+    /// at which the connection ends does not count, however much of it came in the same piece.
+    pub fn receive(&mut self, client: &Client, mut bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> State {
+        while !bytes.is_empty() && matches!(self.state, State::Handshaking | State::Established) {
+            let seen = self.tap.feed_record(bytes);
+            let (record, rest) = bytes.split_at(if self.tap.over() { bytes.len() } else { seen });
+            self.record(client, record, plain, out);
+            bytes = rest;
         }
-        let seen = if self.tap.over() { bytes.len() } else { self.tap.feed_to_hello(bytes) };
+        self.state
+    }
+
+    /// Takes bytes of one record, or what the tap has no interest in.
+    fn record(&mut self, client: &Client, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) {
         let said = out.len();
         match &mut self.speaker {
             Speaker::Undecided { pending, .. } => {
@@ -112,8 +120,6 @@ impl Session {
             Speaker::Legacy(_) => self.legacy(bytes, plain, out),
             Speaker::Reader { .. } => {}
         }
-        // Only now is the secret known that opens the rest.
-        self.tap.feed(&bytes[seen..]);
         self.read_on(out);
         if let (Some(error), Some(Unreadable::TooLong(_))) = (&mut self.error, self.tap.flight().error) {
             error.kind = Kind::TooLarge;
@@ -122,7 +128,6 @@ impl Session {
             self.alert_sent = fatal_alert(&out[said..]);
         }
         self.keep_less();
-        self.state
     }
 
     /// The server has said something that decides who goes on.

@@ -140,6 +140,8 @@ pub struct Tap {
     opener: Option<Opener>,
     secret: Vec<u8>,
     from_client: bool,
+    /// Ends at the first malformed message.
+    strict: bool,
     /// Version that the server chose, as told to the reader of a client.
     negotiated: Option<u16>,
     /// The client sent a ChangeCipherSpec.
@@ -160,6 +162,11 @@ impl Tap {
     /// Reads what a server sends.
     pub fn server() -> Self {
         Self::default()
+    }
+
+    /// Ends at the first message that is malformed, as who is spoken to does. An onlooker reads on behind it.
+    pub fn strict(self) -> Self {
+        Self { strict: true, ..self }
     }
 
     /// The secret of the server's handshake traffic in TLS 1.3, as a key log names it. Known before the bytes it
@@ -206,35 +213,27 @@ impl Tap {
     /// Takes the next bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.over {
-            bytes = &bytes[self.feed_to_hello(bytes)..];
+            bytes = &bytes[self.feed_record(bytes)..];
         }
     }
 
-    /// As [`Tap::feed`], but stops behind a record that has the end of a ServerHello or HelloRetryRequest: what follows may
-    /// need a secret that its receiver only now knows. Returns how many bytes it took.
-    pub fn feed_to_hello(&mut self, whole: &[u8]) -> usize {
+    /// As [`Tap::feed`], but takes no more than up to the end of a record: what follows may need a secret that its receiver only
+    /// then knows, and does not count if the receiver gives up there. Returns how many bytes it took, which are none only if it is
+    /// over.
+    pub fn feed_record(&mut self, whole: &[u8]) -> usize {
         let mut bytes = whole;
-        let hellos = self.hellos();
-        if !self.begun
-            && let Some(first) = bytes.first()
-        {
+        let Some(first) = bytes.first().filter(|_| !self.over) else { return 0 };
+        if !self.begun {
             self.begun = true;
             self.flight.v2_hello = self.from_client && first & 0x80 != 0;
             self.v2 = (self.v2 || self.from_client) && first & 0x80 != 0;
         }
-        while !self.over && !bytes.is_empty() && self.hellos() == hellos {
-            let result = if self.v2 { self.v2_record(&mut bytes) } else { self.record(&mut bytes) };
-            if let Err(error) = result {
-                self.flight.error = Some(error);
-                self.end();
-            }
+        let result = if self.v2 { self.v2_record(&mut bytes) } else { self.record(&mut bytes) };
+        if let Err(error) = result {
+            self.flight.error = Some(error);
+            self.end();
         }
         whole.len() - bytes.len()
-    }
-
-    /// How many hellos of a server's were seen.
-    const fn hellos(&self) -> u8 {
-        self.flight.retry.is_some() as u8 + self.flight.server_hello.is_some() as u8
     }
 
     /// Nothing further will be found.
@@ -405,7 +404,7 @@ impl Tap {
                 Ok(true) => self.end(),
                 Ok(false) => self.open(),
                 // Where it ends is known all the same. Without a hello this may be no handshake at all.
-                Err(fault @ Unreadable::Message(_)) if self.has_hello() => {
+                Err(fault @ Unreadable::Message(_)) if self.has_hello() && !self.strict => {
                     self.flight.error.get_or_insert(fault);
                 }
                 Err(fault) => return Err(fault),
