@@ -223,8 +223,19 @@ fn where_all_answer_all_are_found_by_every_way() {
         let run: Value = serde_json::from_str(&std::fs::read_to_string(census.join("run.json")).unwrap()).unwrap();
         let found =
             duckdb(&format!("select count(*), count(distinct ip) from '{}'", census.join("hosts/*.parquet").display()));
-        assert_eq!(found, "262144,262144", "{way}, {queues}: {}", run["sockets"]);
+        // A veth has room for 256 frames, and who plays the hosts sends no SYN-ACK again: what the driver counts as lost
+        // there, when the machine is busy, was never on the scanner's side.
+        let lost = lost_on_the_wire(&report);
+        assert!(lost <= 262, "{way}, {queues}: more than a thousandth: {lost}");
+        let due = 262_144 - lost;
+        assert_eq!(found, format!("{due},{due}"), "{way}, {queues}: {}", run["sockets"]);
     }
+}
+
+/// Answers for which the driver had no room on their way to the scanner.
+fn lost_on_the_wire(report: &Value) -> u64 {
+    let far = report["far"].as_object().unwrap().iter();
+    far.filter(|(name, _)| name.ends_with("_xdp_tx_errors")).map(|(_, count)| count.as_u64().unwrap()).sum()
 }
 
 #[test]
