@@ -18,6 +18,8 @@ use starling::record::Fact;
 use starling::record::certificate::sha256;
 use starling::record::row::{Handshake, Host};
 use starling::record::schema::TABLES;
+use starling::report::question;
+use starling::targets::ports::Protocol;
 
 const START: UtcMicros = UtcMicros(1_795_442_462_000_123);
 
@@ -185,6 +187,17 @@ fn a_dataset_without_rows_opens_and_has_every_column_with_its_type_and_meaning()
         assert_eq!(query(&dataset, &metadata), [json!({"n": table.columns.len()})]);
     }
     assert_eq!(query(&dataset, "select count(*) as n from servers"), [json!({"n": 0})]);
+}
+
+#[test]
+fn the_order_of_the_study_is_one_wherever_it_stands() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dataset, _writer) = create(parent.path());
+    let study: Vec<_> = Protocol::STUDY.iter().map(|protocol| protocol.name()).collect();
+    assert_eq!(question::STUDY[..], study);
+    let places: Vec<_> = study.iter().map(|name| format!("study_order('{name}')")).collect();
+    let rows = query(&dataset, &format!("SELECT [{}, study_order('x')] AS places", places.join(", ")));
+    assert_eq!(rows, [json!({ "places": (1..=14).chain([99]).collect::<Vec<_>>() })]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What two sides say to each other, from the first byte to the end of the TLS handshake: which observer reads it, and when
 //! TLS begins.
 
+use super::proxy;
 use super::recognise::{self, Verdict};
 use super::streams::Event;
 use crate::dialogue::{Direction, Expect, Findings, Start};
@@ -186,11 +187,8 @@ impl Conversation {
     fn bytes(&mut self, from: Direction, bytes: &[u8]) {
         match &mut self.phase {
             Phase::Begin(said) => {
-                let bytes = if said.is_empty() && from == Direction::Client {
-                    recognise::behind_proxy_header(bytes)
-                } else {
-                    bytes
-                };
+                let bytes =
+                    if said.is_empty() && from == Direction::Client { proxy::behind_header(bytes) } else { bytes };
                 if bytes.is_empty() {
                     return;
                 }
@@ -200,11 +198,11 @@ impl Conversation {
                     _ => said.push((from, bytes[..room.min(bytes.len())].to_vec())),
                 }
                 if self.known.service.is_none() && self.known.any_port {
-                    match recognise::proxied(said) {
-                        recognise::Proxied::No => {}
-                        recognise::Proxied::More if room > bytes.len() => return,
-                        recognise::Proxied::More => {}
-                        recognise::Proxied::Behind(behind) => {
+                    match proxy::proxied(said) {
+                        proxy::Proxied::No => {}
+                        proxy::Proxied::More if room > bytes.len() => return,
+                        proxy::Proxied::More => {}
+                        proxy::Proxied::Behind(behind) => {
                             said.clear();
                             behind.iter().for_each(|(from, bytes)| self.bytes(*from, bytes));
                             return self.bytes(from, &bytes[room.min(bytes.len())..]);

@@ -11,6 +11,7 @@ pub mod account;
 pub mod capture;
 mod conversation;
 pub mod packet;
+mod proxy;
 mod recognise;
 mod row;
 mod streams;

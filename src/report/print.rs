@@ -6,7 +6,9 @@ use super::table::Cell;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// A question with its sheet.
 pub type Answered<'a> = (&'a Question, Sheet);
@@ -38,18 +40,10 @@ pub fn text(answers: &[Answered<'_>], width: Option<u16>) -> String {
 }
 
 /// The lines of a text, broken between words.
-fn folded(text: &str, width: Option<usize>) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if width.is_none_or(|width| length(&*line) + 1 + length(word) <= width) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+fn folded(text: &str, width: Option<usize>) -> Vec<Cow<'_, str>> {
+    let Some(width) = width else { return vec![text.into()] };
+    let options = Options::new(width).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options.word_separator(WordSeparator::AsciiSpace).wrap_algorithm(WrapAlgorithm::FirstFit))
 }
 
 /// What a cell takes beside its text: a blank on both sides and a line.
