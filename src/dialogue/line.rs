@@ -122,7 +122,11 @@ impl<'a> Line<'a> {
 /// Bytes as UTF-8 text in which nothing can hurt a terminal or a CSV file: what is not UTF-8, and every
 /// control character but TAB (C0, DEL, C1), becomes U+FFFD.
 pub fn text(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
     let lossy = String::from_utf8_lossy(bytes);
+    if bytes.iter().all(plain) {
+        return lossy.into_owned();
+    }
     if lossy.contains(hostile) { lossy.replace(hostile, "\u{fffd}") } else { lossy.into_owned() }
 }
 

@@ -20,47 +20,47 @@ pub struct Software {
 }
 
 /// Words of a banner, and the name they stand for.
-const RULES: &[(&str, &str)] = &[
-    ("ArGoSoft", "ArGoSoft"),
-    ("AXIGEN", "Axigen"),
-    ("CommuniGate Pro", "CommuniGate Pro"),
-    ("Courier-IMAP", "Courier"),
-    ("Courier", "Courier"),
-    ("Cyrus", "Cyrus"),
-    ("Domino", "Domino"),
-    ("Dovecot", "Dovecot"),
-    ("Exim", "Exim"),
-    ("gsmtp", "Google"),
-    ("Gimap", "Google"),
-    ("Gpop", "Google"),
-    ("Haraka", "Haraka"),
-    ("hMailServer", "hMailServer"),
-    ("IceWarp", "IceWarp"),
-    ("InspIRCd", "InspIRCd"),
-    ("InterMail", "InterMail"),
-    ("JAMES", "Apache James"),
-    ("Kerio Connect", "Kerio Connect"),
-    ("Kerio MailServer", "Kerio MailServer"),
-    ("MailEnable", "MailEnable"),
-    ("Mailutils", "GNU Mailutils"),
-    ("MDaemon", "MDaemon"),
-    ("MERCUR", "MERCUR"),
-    ("Mercury", "Mercury"),
-    ("Merak", "Merak"),
-    ("Microsoft ESMTP MAIL Service", "Microsoft ESMTP"),
-    ("Microsoft Exchange", "Microsoft Exchange"),
-    ("Microsoft Windows POP3", "Microsoft POP3"),
-    ("OpenSMTPD", "OpenSMTPD"),
-    ("Postfix", "Postfix"),
-    ("PowerMTA", "PowerMTA"),
-    ("Qpopper", "Qpopper"),
-    ("Qpop", "Qpopper"),
-    ("Sendmail", "Sendmail"),
-    ("SmarterMail", "SmarterMail"),
-    ("Stalwart", "Stalwart"),
-    ("teapop", "Teapop"),
-    ("XMail", "XMail"),
-    ("Zimbra", "Zimbra"),
+const RULES: &[(&[&str], &str)] = &[
+    (&["ArGoSoft"], "ArGoSoft"),
+    (&["AXIGEN"], "Axigen"),
+    (&["CommuniGate", "Pro"], "CommuniGate Pro"),
+    (&["Courier-IMAP"], "Courier"),
+    (&["Courier"], "Courier"),
+    (&["Cyrus"], "Cyrus"),
+    (&["Domino"], "Domino"),
+    (&["Dovecot"], "Dovecot"),
+    (&["Exim"], "Exim"),
+    (&["gsmtp"], "Google"),
+    (&["Gimap"], "Google"),
+    (&["Gpop"], "Google"),
+    (&["Haraka"], "Haraka"),
+    (&["hMailServer"], "hMailServer"),
+    (&["IceWarp"], "IceWarp"),
+    (&["InspIRCd"], "InspIRCd"),
+    (&["InterMail"], "InterMail"),
+    (&["JAMES"], "Apache James"),
+    (&["Kerio", "Connect"], "Kerio Connect"),
+    (&["Kerio", "MailServer"], "Kerio MailServer"),
+    (&["MailEnable"], "MailEnable"),
+    (&["Mailutils"], "GNU Mailutils"),
+    (&["MDaemon"], "MDaemon"),
+    (&["MERCUR"], "MERCUR"),
+    (&["Mercury"], "Mercury"),
+    (&["Merak"], "Merak"),
+    (&["Microsoft", "ESMTP", "MAIL", "Service"], "Microsoft ESMTP"),
+    (&["Microsoft", "Exchange"], "Microsoft Exchange"),
+    (&["Microsoft", "Windows", "POP3"], "Microsoft POP3"),
+    (&["OpenSMTPD"], "OpenSMTPD"),
+    (&["Postfix"], "Postfix"),
+    (&["PowerMTA"], "PowerMTA"),
+    (&["Qpopper"], "Qpopper"),
+    (&["Qpop"], "Qpopper"),
+    (&["Sendmail"], "Sendmail"),
+    (&["SmarterMail"], "SmarterMail"),
+    (&["Stalwart"], "Stalwart"),
+    (&["teapop"], "Teapop"),
+    (&["XMail"], "XMail"),
+    (&["Zimbra"], "Zimbra"),
 ];
 
 /// Words that may stand between name and version.
@@ -94,19 +94,15 @@ pub fn software(findings: &Findings) -> Option<Software> {
 fn named(banner: &str) -> Option<Software> {
     let words: Vec<&str> = banner.split(parts).filter(|word| !word.is_empty()).collect();
     (0..words.len()).find_map(|at| {
-        let fits = |rule: &str| {
-            let mut length = 0;
-            let same = rule.split(' ').all(|wanted| {
-                let word = words.get(at + length).map(|word| word.trim_end_matches(['.', ':', '!']));
-                length += 1;
-                word.is_some_and(|word| word.eq_ignore_ascii_case(wanted))
-            });
-            same.then_some(length)
+        let here = &words[at..];
+        let same = |word: &&str, wanted: &&str| {
+            // Most words fit no rule: the length says so.
+            word.len() >= wanted.len() && word.trim_end_matches(['.', ':', '!']).eq_ignore_ascii_case(wanted)
         };
-        RULES.iter().find_map(|(rule, name)| {
-            let behind = words.get(at + fits(rule)?..).unwrap_or_default();
-            Some(Software { name, version: version(behind) })
-        })
+        let fits =
+            |rule: &[&str]| here.len() >= rule.len() && here.iter().zip(rule).all(|(word, wanted)| same(word, wanted));
+        let (rule, name) = RULES.iter().find(|(rule, _)| fits(rule))?;
+        Some(Software { name, version: version(&here[rule.len()..]) })
     })
 }
 

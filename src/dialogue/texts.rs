@@ -10,8 +10,8 @@ pub struct Texts {
 impl Texts {
     /// Adds a text; one with a line feed would count as two.
     pub fn push(&mut self, text: &str) {
-        let mut joined = String::with_capacity(self.joined.len() + text.len() + 1);
-        joined.push_str(&self.joined);
+        let mut joined = String::from(std::mem::take(&mut self.joined));
+        joined.reserve_exact(text.len() + 1);
         joined.push_str(text);
         joined.push('\n');
         self.joined = joined.into_boxed_str();
@@ -24,7 +24,7 @@ impl Texts {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.joined.bytes().filter(|byte| *byte == b'\n').count()
     }
 
     /// Whether there are none.
@@ -34,7 +34,7 @@ impl Texts {
 
     /// Bytes of all texts together.
     pub fn bytes(&self) -> usize {
-        self.iter().map(str::len).sum()
+        self.joined.len() - self.len()
     }
 
     /// Forgets all.

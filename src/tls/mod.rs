@@ -11,6 +11,7 @@ mod connection;
 mod facts;
 mod failure;
 pub mod legacy;
+mod mac;
 mod modern;
 pub mod names;
 pub mod ocsp;

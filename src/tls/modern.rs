@@ -4,17 +4,19 @@
 
 use super::Offer;
 use super::capture::Capture;
+use super::mac::{HKDF_SHA256, HKDF_SHA384, PRF_SHA256, PRF_SHA384};
 use super::pairs::{Pair, Pairs};
 use super::suites::{OLD, offered};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider};
+use rustls::crypto::hash::HashAlgorithm;
 use rustls::crypto::{ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use rustls::{
     CipherSuite, CipherSuiteCommon, ClientConfig, Error, NamedGroup, PeerMisbehaved, ProtocolVersion,
-    SupportedCipherSuite, Tls12CipherSuite,
+    SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 use std::sync::{Arc, LazyLock};
 
@@ -32,7 +34,8 @@ pub(super) fn config(capture: &Arc<Capture>, pairs: &Pairs, offer: Offer) -> Res
 
 fn provider(pairs: &Pairs, offer: Offer) -> CryptoProvider {
     let stubs = &STUBS[..offered(offer, &OLD).len()];
-    let cipher_suites = SUITES.iter().copied().chain(stubs.iter().map(SupportedCipherSuite::Tls12)).collect();
+    let newest = TLS13.iter().map(SupportedCipherSuite::Tls13);
+    let cipher_suites = newest.chain(TLS12.iter().chain(stubs).map(SupportedCipherSuite::Tls12)).collect();
     CryptoProvider { cipher_suites, kx_groups: groups(pairs), ..default_provider() }
 }
 
@@ -54,22 +57,8 @@ pub(super) fn speaks(version: u16, suite: u16) -> bool {
     }
 }
 
-/// Suites that rustls offers and would not know how to speak: what a server has to show that prefers one of these is
-/// known before rustls learns of it, and the legacy engine goes on.
-static STUBS: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
-    let SupportedCipherSuite::Tls12(real) = suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 else { return Vec::new() };
-    let stub = |number: &u16| Tls12CipherSuite {
-        common: CipherSuiteCommon { suite: CipherSuite::from(*number), ..real.common },
-        prf_provider: real.prf_provider,
-        kx: real.kx,
-        sign: real.sign,
-        aead_alg: real.aead_alg,
-    };
-    OLD.iter().map(stub).collect()
-});
-
 /// What rustls itself goes on with.
-static SUITES: &[SupportedCipherSuite] = &[
+static SUITES: [SupportedCipherSuite; 9] = [
     suite::TLS13_AES_128_GCM_SHA256,
     suite::TLS13_CHACHA20_POLY1305_SHA256,
     suite::TLS13_AES_256_GCM_SHA384,
@@ -80,6 +69,53 @@ static SUITES: &[SupportedCipherSuite] = &[
     suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 ];
+
+/// Those of TLS 1.3, with our MAC.
+static TLS13: LazyLock<Vec<Tls13CipherSuite>> = LazyLock::new(|| {
+    let with_our_mac = |suite: &SupportedCipherSuite| {
+        let SupportedCipherSuite::Tls13(real) = suite else { return None };
+        Some(Tls13CipherSuite {
+            common: CipherSuiteCommon { ..real.common },
+            hkdf_provider: if is_sha384(&real.common) { &HKDF_SHA384 } else { &HKDF_SHA256 },
+            aead_alg: real.aead_alg,
+            quic: None,
+        })
+    };
+    SUITES.iter().filter_map(with_our_mac).collect()
+});
+
+/// Those of TLS 1.2, with our MAC.
+static TLS12: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
+    let with_our_mac = |suite: &SupportedCipherSuite| {
+        let SupportedCipherSuite::Tls12(real) = suite else { return None };
+        Some(Tls12CipherSuite {
+            common: CipherSuiteCommon { ..real.common },
+            prf_provider: if is_sha384(&real.common) { &PRF_SHA384 } else { &PRF_SHA256 },
+            kx: real.kx,
+            sign: real.sign,
+            aead_alg: real.aead_alg,
+        })
+    };
+    SUITES.iter().filter_map(with_our_mac).collect()
+});
+
+fn is_sha384(suite: &CipherSuiteCommon) -> bool {
+    suite.hash_provider.algorithm() == HashAlgorithm::SHA384
+}
+
+/// Suites that rustls offers and would not know how to speak: what a server has to show that prefers one of these is
+/// known before rustls learns of it, and the legacy engine goes on.
+static STUBS: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
+    let Some(real) = TLS12.first() else { return Vec::new() };
+    let stub = |number: &u16| Tls12CipherSuite {
+        common: CipherSuiteCommon { suite: CipherSuite::from(*number), ..real.common },
+        prf_provider: real.prf_provider,
+        kx: real.kx,
+        sign: real.sign,
+        aead_alg: real.aead_alg,
+    };
+    OLD.iter().map(stub).collect()
+});
 
 /// A share is sent for the first; the others come by HelloRetryRequest, or in TLS 1.2.
 fn groups(pairs: &Pairs) -> Vec<&'static dyn SupportedKxGroup> {

@@ -1,9 +1,10 @@
 //! Opens the encrypted part of the server's flight in TLS 1.3 with its traffic secret (RFC 8446, section 7.3).
 
+use crate::tls::mac::{HKDF_SHA256, HKDF_SHA384};
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
 };
-use aws_lc_rs::hkdf::{self, HKDF_SHA256, HKDF_SHA384, KeyType, Prk};
+use rustls::crypto::tls13::{Hkdf, HkdfExpander, OkmBlock};
 
 /// Keys of one direction, and the number of its next record.
 #[derive(Debug)]
@@ -16,17 +17,17 @@ pub(super) struct Opener {
 impl Opener {
     /// The keys that follow from `secret` in cipher suite `suite`; `None` if the two do not fit.
     pub(super) fn new(suite: u16, secret: &[u8]) -> Option<Self> {
-        let (algorithm, hash): (&'static Algorithm, hkdf::Algorithm) = match suite {
-            0x1301 => (&AES_128_GCM, HKDF_SHA256),
-            0x1302 => (&AES_256_GCM, HKDF_SHA384),
-            0x1303 => (&CHACHA20_POLY1305, HKDF_SHA256),
+        let (algorithm, hash): (&'static Algorithm, &dyn Hkdf) = match suite {
+            0x1301 => (&AES_128_GCM, &HKDF_SHA256),
+            0x1302 => (&AES_256_GCM, &HKDF_SHA384),
+            0x1303 => (&CHACHA20_POLY1305, &HKDF_SHA256),
             _ => return None,
         };
-        let secret = Prk::new_less_safe(hash, secret);
+        let secret = hash.expander_for_okm(&(secret.len() <= OkmBlock::MAX_LEN).then(|| OkmBlock::new(secret))?);
         let (mut key, mut iv) = ([0; 32], [0; NONCE_LEN]);
         let key = key.get_mut(..algorithm.key_len())?;
-        expand(&secret, b"tls13 key", key)?;
-        expand(&secret, b"tls13 iv", &mut iv)?;
+        expand(&*secret, b"tls13 key", key)?;
+        expand(&*secret, b"tls13 iv", &mut iv)?;
         Some(Self { key: LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?), iv, sequence: 0 })
     }
 
@@ -47,14 +48,7 @@ impl Opener {
 }
 
 /// HKDF-Expand-Label without context.
-fn expand(secret: &Prk, label: &[u8], out: &mut [u8]) -> Option<()> {
-    struct Length(usize);
-    impl KeyType for Length {
-        fn len(&self) -> usize {
-            self.0
-        }
-    }
+fn expand(secret: &dyn HkdfExpander, label: &[u8], out: &mut [u8]) -> Option<()> {
     let length = u16::try_from(out.len()).ok()?.to_be_bytes();
-    let info: [&[u8]; 4] = [&length, &[u8::try_from(label.len()).ok()?], label, &[0]];
-    secret.expand(&info, Length(out.len())).ok()?.fill(out).ok()
+    secret.expand_slice(&[&length, &[u8::try_from(label.len()).ok()?], label, &[0]], out).ok()
 }
