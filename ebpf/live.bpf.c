@@ -21,6 +21,7 @@ _Static_assert(__builtin_offsetof(struct starling_ring, idle) == 80, "idle");
 _Static_assert(__builtin_offsetof(struct starling_ring, taken) == 128, "taken");
 _Static_assert(__builtin_offsetof(struct starling_ring, thread) == 192, "thread");
 _Static_assert(__builtin_offsetof(struct starling_ring, again_next) == 232, "again_next");
+_Static_assert(__builtin_offsetof(struct starling_ring, resets) == 248, "resets");
 _Static_assert(__builtin_offsetof(struct starling_ring, on_their_way) == 256, "on_their_way");
 _Static_assert(__builtin_offsetof(struct starling_ring, probes) == 3328, "probes");
 _Static_assert(sizeof(struct starling_ring) == 3328 + 20 * 65536, "ring");
@@ -90,6 +91,8 @@ INLINE const struct starling_kept *starling_next(struct starling_ring *at, __u32
 		kept->probe = at->probes[next % STARLING_RING_SIZE];
 		if (has_clock)
 			kept->clock = at->clocks[next % STARLING_RING_SIZE];
+		if (kept->probe.network_sum == STARLING_RESET)
+			at->resets += 1;
 		next += 1;
 		at->next = next;
 		if (next % STARLING_RING_STEP == 0)
@@ -150,6 +153,30 @@ INLINE void starling_write(__u8 *frame, __u32 length, const volatile struct star
 	*(__u16 *)(frame + 50) = probe->transport_sum;
 }
 
+/* Makes of the frame written a reset: the header ends where options would begin, and padding follows. The caller has
+ * seen that the frame is long enough. */
+INLINE void starling_reset(__u8 *frame)
+{
+	__u32 sum = 0, offset;
+
+	frame[16] = 0;
+	frame[17] = 40; /* bytes of the packet */
+	*(__u16 *)(frame + 24) = 0;
+#pragma clang loop unroll(full)
+	for (offset = 14; offset < 34; offset += 2)
+		sum += *(__u16 *)(frame + offset);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*(__u16 *)(frame + 24) = (__u16)~sum;
+	*(__u32 *)(frame + 42) = 0; /* nothing acknowledged */
+	frame[46] = 0x50;	    /* 20 bytes of header */
+	frame[47] = 0x04;	    /* RST */
+	*(__u16 *)(frame + 48) = 0; /* window */
+	*(__u16 *)(frame + 52) = 0; /* urgent pointer */
+	*(__u16 *)(frame + 54) = 0;
+	*(__u32 *)(frame + 56) = 0;
+}
+
 SEC("xdp")
 int starling_send(struct xdp_md *context)
 {
@@ -177,8 +204,13 @@ int starling_send(struct xdp_md *context)
 		return XDP_DROP;
 	}
 	starling_write(frame, length, from, &kept->probe);
-	if (clock && clock + 4 <= length)
+	if (kept->probe.network_sum == STARLING_RESET && length >= STARLING_RESET_SIZE) {
+		starling_reset(frame);
+		if (length > STARLING_RESET_SIZE)
+			bpf_xdp_adjust_tail(context, (int)STARLING_RESET_SIZE - (int)length);
+	} else if (clock && clock + 4 <= length) {
 		*(__u32 *)(frame + clock) = kept->clock;
+	}
 	action = (int)bpf_redirect_map(&interface, 0, XDP_DROP);
 	if (action != XDP_REDIRECT) {
 		at->given -= 1;

@@ -15,6 +15,8 @@
 #define STARLING_RING_STEP 64u    /* probes sent before `taken` tells it */
 #define STARLING_GIVEN_SIZE 64u   /* probes given to the driver whose fate is not known: a power of two, beyond the
                                      kernel's DEV_MAP_BULK_SIZE of 16 */
+#define STARLING_RESET 0xffffu    /* as IPv4's checksum, which is never that: a reset instead of a probe */
+#define STARLING_RESET_SIZE 60u   /* bytes of its frame, padding included */
 #define STARLING_PAUSE_MIN 128u   /* runs without sending after a refusal, some tens of nanoseconds each */
 #define STARLING_PAUSE_MAX 65536u /* and after a row of them */
 
@@ -25,7 +27,8 @@ struct starling_template {
 	__u32 clock; /* where in the frame four bytes of clock stand, that vary as well; 0 if they do not */
 };
 
-/* What varies, as it stands in the frame. The IPv4 identification is the sequence number's halves, xored. */
+/* What varies, as it stands in the frame. The IPv4 identification is the sequence number's halves, xored. Of a reset
+ * (STARLING_RESET) lengths, flags, window and options are those of one, and IPv4's checksum is computed. */
 struct starling_probe {
 	__u32 address;
 	__u32 ports;
@@ -65,7 +68,7 @@ struct starling_ring {
 	__u64 again;   /* so many probes were to be sent again */
 	__u64 again_next; /* the one of them to send next */
 	__u64 withdrawn;  /* probes that userspace took back, by making their ports zero, before they were sent */
-	__u64 thread_line[1];
+	__u64 resets;     /* of those taken, so many were resets */
 
 	struct starling_kept on_their_way[STARLING_GIVEN_SIZE]; /* `known` to `given` */
 	struct starling_kept once_more[STARLING_GIVEN_SIZE];    /* `again_next` to `again` */

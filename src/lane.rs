@@ -26,13 +26,14 @@ pub struct Moved {
 pub fn step(now: Instant, io: &mut impl FrameIo, engine: &mut Engine) -> io::Result<Moved> {
     let received = io.receive(&mut |frame| engine.handle_frame(now, frame))?;
     engine.handle_timeout(now);
-    let segments = io.transmit(BATCH, &mut |buffer| engine.poll_segment(now, buffer))?;
-    let probes = io.transmit_probes(BATCH - segments, &mut Due { now, engine })?;
+    let resets = io.transmit_resets(BATCH, &mut Due { now, engine })?;
+    let segments = io.transmit(BATCH - resets, &mut |buffer| engine.poll_segment(now, buffer))?;
+    let probes = io.transmit_probes(BATCH - resets - segments, &mut Due { now, engine })?;
     io.kick()?;
-    Ok(Moved { received, sent: segments + probes })
+    Ok(Moved { received, sent: resets + segments + probes })
 }
 
-/// The probes that are due now.
+/// The probes that are due now, and the resets.
 struct Due<'engine> {
     now: Instant,
     engine: &'engine mut Engine,
@@ -52,5 +53,13 @@ impl Probes for Due<'_> {
     #[inline]
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
         self.engine.template().write_finished(facts, buffer)
+    }
+
+    fn next_reset(&mut self) -> Option<ProbeFacts> {
+        self.engine.poll_reset()
+    }
+
+    fn write_reset(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
+        self.engine.template().write_reset(facts, buffer)
     }
 }

@@ -246,7 +246,7 @@ impl Summary {
         let nic = &state.nic;
         let made = nic.live_sent + nic.live_withdrawn + nic.live_lost;
         let pairs = [
-            ("live probes", nic.live_probes, "sent, withdrawn or lost", made),
+            ("live probes and resets", nic.live_probes + nic.live_resets, "sent, withdrawn or lost", made),
             (
                 "answers of all kinds",
                 recorded(&state.ledger, self.every),

@@ -46,6 +46,14 @@ pub trait FrameIo {
         })
     }
 
+    /// Sends up to `budget` resets of what probes opened, as [`FrameIo::transmit_probes`] does.
+    fn transmit_resets(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
+        self.transmit(budget, &mut |buffer| {
+            let facts = probes.next_reset()?;
+            Some(probes.write_reset(&facts, buffer))
+        })
+    }
+
     /// Wakes the kernel if it asked for it, takes back completed buffers. Called once per round.
     fn kick(&mut self) -> io::Result<()>;
 
@@ -75,6 +83,12 @@ pub trait Probes {
 
     /// Writes the frame of a probe into `buffer` and returns its length.
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize;
+
+    /// The facts of the next reset, or `None` when none is due.
+    fn next_reset(&mut self) -> Option<ProbeFacts>;
+
+    /// Writes the frame of a reset into `buffer` and returns its length.
+    fn write_reset(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize;
 }
 
 /// Every frame buffer handed to `transmit`'s `fill` has at least this many bytes: an Ethernet frame of
@@ -104,9 +118,11 @@ counters! {
         rx_invalid,
         /// Not sent: a length that no frame has, refused by us, or a descriptor the kernel found invalid.
         tx_invalid,
-        /// Live frames: probes put into the ring; sent, withdrawn, lost or still in it.
+        /// Live frames: probes put into the ring; with the resets sent, withdrawn, lost or still in it.
         live_probes,
-        /// Live frames: probes that the driver took.
+        /// Live frames: resets put into the ring.
+        live_resets,
+        /// Live frames: frames that the driver took.
         live_sent,
         /// Live frames: frames that the driver refused, its ring being full. Their probes are sent again.
         live_refused,
@@ -114,7 +130,7 @@ counters! {
         live_down,
         /// Live frames: probes taken back before they were sent, the blocklist having them now.
         live_withdrawn,
-        /// Live frames: probes that were never sent, the interface being gone or the run over.
+        /// Live frames: probes and resets that were never sent, the interface being gone or the run over.
         live_lost,
         /// Live frames: frames made in vain, no probe being due or the driver being given time.
         live_idle,

@@ -206,9 +206,12 @@ impl Engine {
         self.note(now);
     }
 
-    /// Writes the next frame to send into `buffer`, a segment or else a probe, and returns its length; `None` when
+    /// Writes the next frame to send into `buffer`, a reset, a segment or else a probe, and returns its length; `None` when
     /// nothing is due.
     pub fn poll_frame(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        if let Some(reset) = self.poll_reset() {
+            return Some(self.template.write_reset(&reset, buffer));
+        }
         if let Some(length) = self.poll_segment(now, buffer) {
             return Some(length);
         }
@@ -216,11 +219,15 @@ impl Engine {
         Some(self.template.write_finished(&probe, buffer))
     }
 
+    /// The next reset of what no connection knows, to be written by [`Engine::template`]; `None` when none is due.
+    pub fn poll_reset(&mut self) -> Option<Finished> {
+        let (tuple, seq) = self.resets.pop_front()?;
+        let facts = Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq };
+        Some(self.template.reset(&facts))
+    }
+
     /// As [`Engine::poll_frame`], of the frames that belong to connections.
     pub fn poll_segment(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
-        if let Some((tuple, seq)) = self.resets.pop_front() {
-            return Some(self.emit_reset(tuple, seq, buffer));
-        }
         while let Some(id) = self.ready.front().copied() {
             if let Some(length) = self.poll_conversation(now, id, buffer) {
                 return Some(length);
@@ -384,6 +391,18 @@ impl Engine {
         by.filter(|_| share == 0)
     }
 
+    /// Whether anything does, which is asked for each probe.
+    #[inline]
+    fn held_up(&self) -> bool {
+        let none_left = |room: usize, capacity: usize| {
+            let (above, range) = beyond_need(room, capacity);
+            above < range
+        };
+        self.writer_behind
+            || none_left(self.table.room(), self.config.connections_max)
+            || none_left(self.turns.room(), self.turns.capacity())
+    }
+
     /// What slows the sweep down or holds it, if anything does.
     pub fn slowed_by(&self) -> Option<Hold> {
         self.speed().1.filter(|_| self.sweeping())
@@ -401,9 +420,8 @@ impl Engine {
             return (0, Some(Hold::Writer));
         }
         let share = |room: usize, capacity: usize| {
-            let (full, none) = ((capacity / 4).max(1), capacity / 16);
-            let above = room.saturating_sub(none) * FULL_SPEED as usize / (full - none).max(1);
-            u32::try_from(above).unwrap_or(FULL_SPEED).min(FULL_SPEED)
+            let (above, range) = beyond_need(room, capacity);
+            u32::try_from(above / range).unwrap_or(FULL_SPEED).min(FULL_SPEED)
         };
         let (table, turns) =
             (share(self.table.room(), self.config.connections_max), share(self.turns.room(), self.turns.capacity()));
@@ -617,13 +635,6 @@ impl Engine {
         conversation.hint = self.wheel.set_by(next, conversation.hint, id);
     }
 
-    fn emit_reset(&mut self, tuple: Tuple, seq: u32, buffer: &mut [u8]) -> usize {
-        self.segment_id = self.segment_id.wrapping_add(1);
-        let id = self.segment_id;
-        let reset = Outgoing { tuple, seq, ack: 0, flags: flags::RST, window: 0, mss: None, payload: &[], id };
-        emit(&self.config.link, &reset, buffer)
-    }
-
     /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
     fn next_ask(&mut self, now: Instant) -> Option<Facts> {
         if !self.pace.take(now) {
@@ -636,7 +647,7 @@ impl Engine {
     }
 
     fn next_probe(&mut self, now: Instant) -> Option<Facts> {
-        if self.phase != Phase::Sweeping || self.hold().is_some() {
+        if self.phase != Phase::Sweeping || self.held_up() {
             return None;
         }
         if !self.pace.take(now) {
@@ -703,6 +714,13 @@ impl Engine {
         let seq = cookie(self.config.key, tuple);
         Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
+}
+
+/// How much room there is beyond what answers under way may need, times [`FULL_SPEED`], and how much makes full speed.
+#[inline]
+fn beyond_need(room: usize, capacity: usize) -> (usize, usize) {
+    let (full, none) = ((capacity / 4).max(1), capacity / 16);
+    (room.saturating_sub(none) * FULL_SPEED as usize, (full - none).max(1))
 }
 
 /// Counts what waited in vain.

@@ -18,6 +18,7 @@ pub const MSS: u16 = 1_460;
 const ID: usize = 14 + 4;
 const IP_LENGTH: usize = 14 + 2;
 const IP_CHECKSUM: usize = 14 + 10;
+const SOURCE: usize = 14 + 12;
 const DESTINATION: usize = 14 + 16;
 const PORTS: usize = 34;
 /// Zero in the template.
@@ -95,8 +96,13 @@ pub struct Facts {
 }
 
 /// A probe without its template: address, both ports, sequence number, checksums of IPv4 and TCP, as they stand in
-/// the frame (`struct starling_probe` in `ebpf/live.h`).
+/// the frame (`struct starling_probe` in `ebpf/live.h`). A reset is one as well, with [`RESET`] for IPv4's checksum.
 pub type Finished = [u8; 16];
+
+/// What no IPv4 header has as its checksum: the sum of its words would have to be zero (`STARLING_RESET`).
+const RESET: [u8; 2] = [0xff; 2];
+/// Bytes of a TCP header without options.
+const TCP_HEADER: u16 = 20;
 
 /// The constant part of every probe, and the sums over it.
 #[derive(Clone, Debug)]
@@ -212,6 +218,47 @@ impl Template {
         self.length
     }
 
+    /// The reset of what a probe opened: of so much of the template as the two have in common.
+    #[inline]
+    pub fn reset(&self, facts: &Facts) -> Finished {
+        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
+        let offset_and_flags = TCP_HEADER << 10 | u16::from(flags::RST);
+        let addresses = Sum::default().pseudo_header(self.source(), facts.address, TCP_HEADER);
+        let transport = addresses.u32(ports).u32(facts.seq).u16(offset_and_flags).finish();
+        let mut finished = [0; 16];
+        finished[..4].copy_from_slice(&facts.address.to_be_bytes());
+        finished[4..8].copy_from_slice(&ports.to_be_bytes());
+        finished[8..12].copy_from_slice(&facts.seq.to_be_bytes());
+        finished[12..14].copy_from_slice(&RESET);
+        finished[14..].copy_from_slice(&transport.to_be_bytes());
+        finished
+    }
+
+    /// Writes the frame of a reset into `buffer` and returns its length.
+    ///
+    /// # Panics
+    /// If `buffer` is shorter than [`FRAME_MIN`] bytes.
+    pub fn write_reset(&self, reset: &Finished, buffer: &mut [u8]) -> usize {
+        let frame = &mut buffer[..FRAME_MIN];
+        frame.copy_from_slice(&self.frame[..FRAME_MIN]);
+        let seq = [reset[8], reset[9], reset[10], reset[11]];
+        frame[IP_LENGTH..IP_LENGTH + 2].copy_from_slice(&(20 + TCP_HEADER).to_be_bytes());
+        frame[ID..ID + 2].copy_from_slice(&identification(u32::from_be_bytes(seq)).to_be_bytes());
+        frame[DESTINATION..DESTINATION + 4].copy_from_slice(&reset[..4]);
+        let checksum = Sum::default().bytes(&frame[14..PORTS]).finish();
+        frame[IP_CHECKSUM..IP_CHECKSUM + 2].copy_from_slice(&checksum.to_be_bytes());
+        frame[PORTS..PORTS + 8].copy_from_slice(&reset[4..12]);
+        frame[DATA_OFFSET..].fill(0);
+        frame[DATA_OFFSET..DATA_OFFSET + 2].copy_from_slice(&(TCP_HEADER << 10 | u16::from(flags::RST)).to_be_bytes());
+        frame[TCP_CHECKSUM..TCP_CHECKSUM + 2].copy_from_slice(&reset[14..]);
+        FRAME_MIN
+    }
+
+    fn source(&self) -> u32 {
+        let at = |offset| self.frame[SOURCE + offset];
+        u32::from_be_bytes([at(0), at(1), at(2), at(3)])
+    }
+
     /// The constant part, what varies being zero.
     pub fn frame(&self) -> &[u8] {
         &self.frame[..self.length]
@@ -262,6 +309,29 @@ mod tests {
             };
             prop_assert_eq!(length, segment(&LINK, &syn, &mut whole));
             prop_assert_eq!(&probe[..length], &whole[..length]);
+        }
+
+        #[test]
+        fn a_reset_equals_the_segment_emitted_whole(
+            source: u32, address: u32, port: u16, source_port: u16, seq: u32, nanos: u64, set in 0usize..4,
+        ) {
+            let mut template = Template::with_options(&LINK, source, ALL[set], KEY);
+            template.stamp(Instant::from_nanos(nanos));
+            let mut frame = [0xaa; 80];
+            let reset = template.reset(&Facts { address, port, source_port, seq });
+            let length = template.write_reset(&reset, &mut frame);
+            let mut whole = [0xbb; 64];
+            let tuple = Tuple { remote: address, local: source, remote_port: port, local_port: source_port };
+            let id = identification(seq);
+            let rst = Outgoing { tuple, seq, ack: 0, flags: flags::RST, window: 0, mss: None, payload: &[], id };
+            prop_assert_eq!(length, segment(&LINK, &rst, &mut whole));
+            prop_assert_eq!(&frame[..length], &whole[..length]);
+        }
+
+        #[test]
+        fn no_probe_is_taken_for_a_reset(source: u32, address: u32, seq: u32) {
+            let probe = Template::new(&LINK, source).finish(&Facts { address, port: 1, source_port: 2, seq });
+            prop_assert_ne!(&probe[12..14], &RESET[..]);
         }
 
         #[test]

@@ -39,6 +39,8 @@ struct Numbered {
     template: Template,
     next: u32,
     end: u32,
+    /// Targets that a reset is due to.
+    resets: std::ops::Range<u32>,
 }
 
 impl Numbered {
@@ -47,7 +49,7 @@ impl Numbered {
     }
 
     fn with_options(count: u32, options: OptionSet) -> Self {
-        Self { template: template(options), next: 0, end: count }
+        Self { template: template(options), next: 0, end: count, resets: 0..0 }
     }
 }
 
@@ -66,18 +68,28 @@ impl Probes for Numbered {
     fn write(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
         self.template.write_finished(facts, buffer)
     }
+
+    fn next_reset(&mut self) -> Option<ProbeFacts> {
+        self.resets.next().map(|number| self.template.reset(&facts(number)))
+    }
+
+    fn write_reset(&self, facts: &ProbeFacts, buffer: &mut [u8]) -> usize {
+        self.template.write_reset(facts, buffer)
+    }
 }
 
 /// How often each target was probed, from what arrives at the far end; every frame must be a probe as `wire` writes it.
 struct Arrivals {
     template: Template,
     counts: Vec<u8>,
+    resets: Vec<u8>,
     others: usize,
 }
 
 impl Arrivals {
     fn new(targets: u32, options: OptionSet) -> Self {
-        Self { template: template(options), counts: vec![0; targets as usize], others: 0 }
+        let none = vec![0; targets as usize];
+        Self { template: template(options), counts: none.clone(), resets: none, others: 0 }
     }
 
     fn take(&mut self, frame: &[u8]) {
@@ -87,6 +99,12 @@ impl Arrivals {
         }
         let number = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]) - FIRST;
         let mut expected = [0; 128];
+        if frame[47] == starling::wire::flags::RST {
+            let length = self.template.write_reset(&self.template.reset(&facts(number)), &mut expected);
+            assert_eq!(frame, &expected[..length], "reset {number}");
+            self.resets[number as usize] += 1;
+            return;
+        }
         self.template.stamp(made_at(number));
         let length = self.template.write(&facts(number), &mut expected);
         assert_eq!(frame, &expected[..length], "probe {number}");
@@ -198,6 +216,44 @@ fn at_full_speed_the_account_is_exact() {
         assert_eq!((counters.live_probes, counters.live_sent, counters.live_lost), (count, count, 0), "{counters:?}");
         assert_eq!(world.far(received) - before, count, "{counters:?}");
     });
+}
+
+/// Resets leave among the probes, whatever options these have, and what is refused of them is sent again too.
+#[test]
+fn resets_leave_by_the_way_of_the_probes() {
+    const COUNT: u32 = 100_000;
+    for options in [OptionSet::Smallest, OptionSet::Windows, OptionSet::Linux, OptionSet::Bsd] {
+        for by_live in [true, false] {
+            let world = World::new(1);
+            world.take_redirected();
+            let far = world.far(|| packets(FAR));
+            world.near(|| {
+                let (mut io, _program) = lane_of(&template(options), by_live, 65_536);
+                if by_live {
+                    run("ip", &["netns", "exec", &world.far, "sh", "-c", "echo 1 > /sys/class/net/far0/threaded"]);
+                }
+                let (mut probes, mut arrivals) =
+                    (Numbered::with_options(COUNT, options), Arrivals::new(COUNT, options));
+                let mut reset = 0;
+                while probes.next < COUNT || probes.resets.start < COUNT {
+                    // As many in a round as were probed before it: sometimes few, sometimes many.
+                    probes.resets = probes.resets.start..probes.next;
+                    reset += io.transmit_resets(1_000, &mut probes).unwrap();
+                    round(&mut io, &mut probes);
+                    arrivals.drain(&far);
+                }
+                let counters = settle(&mut io);
+                let (count, live) = (u64::from(COUNT), u64::from(by_live));
+                assert_eq!(reset, COUNT as usize);
+                assert_eq!((counters.live_probes, counters.live_resets), (live * count, live * count));
+                assert_eq!((counters.live_sent, counters.tx_frames), (live * 2 * count, (1 - live) * 2 * count));
+                assert_eq!((counters.live_refused > 0, counters.live_lost), (by_live, 0), "{counters:?}");
+                arrivals.drain(&far);
+                assert_eq!(arrivals.once_and_more(), (COUNT as usize, 0), "{counters:?}");
+                assert!(arrivals.resets.iter().all(|count| *count == 1), "{counters:?}");
+            });
+        }
+    }
 }
 
 /// Frames that the far end's driver received so far, as the kernel counts them.
@@ -452,6 +508,8 @@ fn probes_taken_back_are_not_sent_and_the_others_are() {
             assert!(Instant::now() < give_up, "{:?}", io.counters());
             io.transmit_probes(64, &mut probes).unwrap();
         }
+        probes.resets = 0..100;
+        assert_eq!(io.transmit_resets(100, &mut probes).unwrap(), 100);
         io.withdraw(&|address| address % 2 == 1);
         world.ip("link set near0 up");
         while io.in_flight() > 0 {
@@ -463,7 +521,9 @@ fn probes_taken_back_are_not_sent_and_the_others_are() {
         let counters = io.counters();
         let even: Vec<u8> = (0..1_000).map(|number| u8::from(number % 2 == 0)).collect();
         assert_eq!(arrivals.counts, even, "{counters:?}");
-        assert_eq!((counters.live_probes, counters.live_withdrawn, counters.live_sent), (1_000, 500, 500));
+        assert_eq!((counters.live_probes, counters.live_withdrawn, counters.live_sent), (1_000, 500, 600));
+        // What is open is closed, whatever was said since.
+        assert!(arrivals.resets[..100].iter().all(|count| *count == 1), "{counters:?}");
     });
 }
 

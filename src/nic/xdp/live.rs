@@ -108,6 +108,8 @@ pub struct Live {
     limit: usize,
     /// The ring is being filled up; otherwise it has enough.
     filling: bool,
+    /// Resets put into the ring.
+    resets: u64,
     has_clock: bool,
     throttle: Throttle,
     began: Instant,
@@ -154,6 +156,7 @@ impl Live {
             ahead: ahead.clamp(AHEAD_MIN, SIZE),
             limit: 0,
             filling: true,
+            resets: 0,
             has_clock: template.clock.is_some(),
             throttle: Throttle::default(),
             began: Instant::now(),
@@ -172,9 +175,10 @@ impl Live {
         Ok(())
     }
 
-    /// Probes that the driver took.
-    pub(super) fn sent(&self) -> u64 {
-        self.mapping.counts().sent
+    /// Probes that the driver took, but for a few.
+    pub(super) fn probed(&self) -> u64 {
+        let Counts { sent, resets, .. } = self.mapping.counts();
+        sent.saturating_sub(resets)
     }
 
     /// Puts up to `budget` probes into the ring, where no more than `window` shall wait.
@@ -199,6 +203,23 @@ impl Live {
         }
         if count > 0 {
             self.throttle.made(count);
+            self.ring.publish();
+            self.wake();
+        }
+        count
+    }
+
+    /// Puts up to `budget` resets into the ring.
+    pub(super) fn send_resets(&mut self, budget: usize, probes: &mut impl Probes) -> usize {
+        let room = if self.stopped() { 0 } else { SIZE - self.ring.used() };
+        let mut count = 0;
+        while count < room.min(budget) {
+            let Some(reset) = probes.next_reset() else { break };
+            self.ring.push(reset, None);
+            count += 1;
+        }
+        if count > 0 {
+            self.resets += count as u64;
             self.ring.publish();
             self.wake();
         }
@@ -252,7 +273,8 @@ impl Live {
     /// Adds what became of the probes.
     pub(super) fn count(&self, counters: &mut NicCounters) {
         let counts = self.mapping.counts();
-        counters.live_probes += counts.made;
+        counters.live_probes += counts.made - self.resets;
+        counters.live_resets += self.resets;
         counters.live_sent += counts.sent;
         counters.live_refused += counts.refused;
         counters.live_down += counts.down;

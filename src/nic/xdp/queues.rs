@@ -65,10 +65,17 @@ impl FrameIo for Queues {
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
         match &mut self.live {
             Some(live) => {
-                let window = self.window.size(live.sent());
+                let window = self.window.size(live.probed());
                 Ok(live.send(budget, window, probes))
             }
             None => self.first()?.transmit_probes(budget, probes),
+        }
+    }
+
+    fn transmit_resets(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
+        match &mut self.live {
+            Some(live) => Ok(live.send_resets(budget, probes)),
+            None => self.first()?.transmit_resets(budget, probes),
         }
     }
 

@@ -22,6 +22,8 @@ const GIVEN_SIZE: usize = 64;
 type Kept = UnsafeCell<[u64; 3]>;
 /// Where a probe has its ports, which are never zero.
 const PORTS_AT: usize = 4;
+/// And the checksums of IPv4, which tells a reset, and TCP.
+const CHECKSUMS_AT: usize = 12;
 
 /// `struct starling_ring`.
 #[repr(C)]
@@ -45,7 +47,7 @@ pub(super) struct Layout {
     again: AtomicU64,
     again_next: AtomicU64,
     withdrawn: AtomicU64,
-    thread_line: [u64; 1],
+    resets: AtomicU64,
     /// Those given to the driver of which it is not known what became, and those to be given again.
     kept: [Kept; 2 * GIVEN_SIZE],
     probes: [UnsafeCell<ProbeFacts>; SIZE],
@@ -59,6 +61,8 @@ pub(super) struct Counts {
     pub(super) made: u64,
     /// Taken out of it by the program.
     pub(super) next: u64,
+    /// Resets among those taken.
+    pub(super) resets: u64,
     /// Frames that the driver took.
     pub(super) sent: u64,
     /// Frames that the driver refused, its ring being full. Their probes are sent again.
@@ -118,7 +122,7 @@ impl Mapping {
         let made = layout.made.load(Ordering::Acquire);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (idle, down, gone) = (count(&layout.idle), count(&layout.down), count(&layout.gone));
-        Counts { made, next, sent, refused, down, gone, withdrawn, idle }
+        Counts { made, next, resets: count(&layout.resets), sent, refused, down, gone, withdrawn, idle }
     }
 
     /// Probes in place that the driver has not taken. For the thread that runs the program, while it does not.
@@ -210,7 +214,11 @@ impl Ring {
             // SAFETY: a probe of the mapping, aligned to eight bytes at least; the program writes some of these words as
             // well, of the size that is read here, and whichever value is read is of some probe.
             let address = unsafe { AtomicU32::from_ptr(probe.cast()) }.load(Ordering::Relaxed);
-            if whose(u32::from_be(address)) {
+            // SAFETY: as above.
+            let checksums = unsafe { AtomicU32::from_ptr(probe.add(CHECKSUMS_AT).cast()) }.load(Ordering::Relaxed);
+            // What is open is closed all the same.
+            let is_reset = checksums.to_ne_bytes()[..2] == [0xff; 2];
+            if !is_reset && whose(u32::from_be(address)) {
                 // SAFETY: as above.
                 unsafe { AtomicU32::from_ptr(probe.add(PORTS_AT).cast()) }.store(0, Ordering::Relaxed);
             }
@@ -238,6 +246,7 @@ mod tests {
         assert_eq!(offset_of!(Layout, thread), 192);
         assert_eq!(offset_of!(Layout, again_next), 232);
         assert_eq!(offset_of!(Layout, withdrawn), 240);
+        assert_eq!(offset_of!(Layout, resets), 248);
         assert_eq!(offset_of!(Layout, kept), 256);
         assert_eq!(offset_of!(Layout, probes), 3_328);
         assert_eq!(offset_of!(Layout, clocks), 3_328 + 16 * SIZE);

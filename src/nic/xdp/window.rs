@@ -31,9 +31,9 @@ impl Window {
         self.received += count as u64;
     }
 
-    /// How many probes may wait when `sent` of them have been sent.
+    /// How many probes may wait when `sent` of them have been sent, a few more or less.
     pub(super) fn size(&mut self, sent: u64) -> usize {
-        let probes = sent - self.began;
+        let probes = sent.saturating_sub(self.began);
         if probes >= PROBES.min((self.room as u64).saturating_mul(4)) {
             let measured = self.received as f64 / probes as f64;
             // Up at once, down by halves.
