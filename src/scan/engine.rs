@@ -704,12 +704,14 @@ impl Engine {
         None
     }
 
+    #[inline]
     fn facts_of(&self, target: Target, number: u8) -> Facts {
         let Target { address, port } = target;
         let source_port = self.source_ports.pick(address, port, number);
         self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
     }
 
+    #[inline]
     fn facts_on(&self, tuple: Tuple) -> Facts {
         let seq = cookie(self.config.key, tuple);
         Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }

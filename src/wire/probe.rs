@@ -96,7 +96,7 @@ pub struct Facts {
 }
 
 /// A probe without its template: address, both ports, sequence number, checksums of IPv4 and TCP, as they stand in
-/// the frame (`struct starling_probe` in `ebpf/live.h`). A reset is one as well, with [`RESET`] for IPv4's checksum.
+/// the frame (`struct starling_probe` in `ebpf/live.h`). A reset is one as well, with 0xffff for the checksum of IPv4.
 pub type Finished = [u8; 16];
 
 /// What no IPv4 header has as its checksum: the sum of its words would have to be zero (`STARLING_RESET`).
