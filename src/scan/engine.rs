@@ -675,6 +675,10 @@ impl Engine {
                     self.ledger.empty += empty;
                     (self.config.space.target(index), 0)
                 }
+                Step::Empty { positions, number } => {
+                    self.ledger.empty += if number == 0 { positions } else { 0 };
+                    continue;
+                }
                 Step::Again { target: (address, port), number: 0 } => {
                     self.ledger.resumed += 1;
                     (Target { address, port }, 0)

@@ -22,6 +22,8 @@ const LAG_PARTS: u32 = 32;
 pub(super) enum Step {
     /// The target of this index, for the `number`-th time, from 0. So many positions before it stand for no target.
     Index { index: u64, number: u8, empty: u64 },
+    /// So many positions stand for no target, the last ones for the `number`-th time.
+    Empty { positions: u64, number: u8 },
     /// This target, which an earlier run had left open.
     Again { target: Target, number: u8 },
     /// Nothing before this time.
@@ -236,7 +238,7 @@ impl Walker {
             let Some(next) = left.positions.get(self.range + 1) else {
                 self.over = true;
                 self.steps -= 1;
-                return None;
+                return (empty > 0).then_some(Step::Empty { positions: empty, number });
             };
             self.range += 1;
             self.walk = permutation.walk(next.clone());
@@ -351,6 +353,32 @@ mod tests {
         }
         sweep.settle();
         assert_eq!((sweep.left().count(), sweep.unsettled()), (100, 10));
+    }
+
+    #[test]
+    fn each_position_is_counted_those_at_the_end_too() {
+        for (size, seed) in (1..=60).flat_map(|size| [(size, 1), (size, 2), (size, 3)]) {
+            let order = Permutation::new(size, seed);
+            let (middle, end) = (order.positions() / 2, order.positions());
+            for ranges in [vec![0..end], vec![0..middle, middle..end]] {
+                let left = Left { positions: ranges, again: Vec::new() };
+                let mut sweep = Sweep::new(order.clone(), left, 2, Duration::ZERO);
+                let (mut targets, mut positions, mut now) = ([0; 2], [0; 2], 0);
+                loop {
+                    let (number, target, empty) = match sweep.next(at(now)) {
+                        Step::Index { number, empty, .. } => (number, 1, empty),
+                        Step::Empty { positions, number } => (number, 0, positions),
+                        Step::Wait(_) => (0, 0, 0),
+                        Step::Again { .. } => unreachable!("nothing was left open"),
+                        Step::Over => break,
+                    };
+                    targets[usize::from(number)] += target;
+                    positions[usize::from(number)] += target + empty;
+                    now += 1;
+                }
+                assert_eq!((targets, positions), ([size; 2], [end; 2]), "size {size}, seed {seed}");
+            }
+        }
     }
 
     #[test]
