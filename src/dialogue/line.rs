@@ -12,9 +12,16 @@ use std::borrow::Cow;
 pub struct Lines {
     /// Bytes kept of one line.
     limit: u32,
-    /// Begin of the line under way, at most `limit + LINE_END` bytes.
+    /// Most lines come whole: what a connection holds for the others is a pointer.
+    under_way: Option<Box<UnderWay>>,
+}
+
+/// A line of which a part has come.
+#[derive(Clone, Debug, Default)]
+struct UnderWay {
+    /// Its begin, at most `limit + LINE_END` bytes.
     kept: Vec<u8>,
-    /// The line under way is longer than `kept`.
+    /// It is longer than `kept`.
     overflow: bool,
 }
 
@@ -33,7 +40,7 @@ pub struct Line<'a> {
 impl Lines {
     /// A splitter that keeps `limit` bytes of each line and skips the rest.
     pub fn new(limit: usize) -> Self {
-        Self { limit: u32::try_from(limit).unwrap_or(u32::MAX), kept: Vec::new(), overflow: false }
+        Self { limit: u32::try_from(limit).unwrap_or(u32::MAX), under_way: None }
     }
 
     /// Takes bytes up to and including the first LF: how many it took (all, if there is no LF), and the
@@ -41,48 +48,60 @@ impl Lines {
     pub fn take<'a>(&mut self, bytes: &'a [u8]) -> (usize, Option<Line<'a>>) {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        let room = part.len().min(self.limit() + LINE_END - self.kept.len());
-        let overflow = self.overflow || room < part.len();
-        if end.is_some() && !self.under_way() {
-            let line = Line::new(Cow::Borrowed(&part[..room]), self.limit(), overflow);
-            return (part.len() + 1, Some(line));
-        }
-        self.kept.extend_from_slice(&part[..room]);
-        self.overflow = overflow;
-        match end {
-            Some(at) => (at + 1, Some(self.finish())),
-            None => (bytes.len(), None),
-        }
+        let limit = self.limit();
+        let before = self.under_way.as_ref().map_or(0, |line| line.kept.len());
+        let kept = &part[..part.len().min(limit + LINE_END - before)];
+        let overflow = kept.len() < part.len();
+        let Some(end) = end else {
+            if !part.is_empty() {
+                self.under_way.get_or_insert_default().add(kept, overflow);
+            }
+            return (part.len(), None);
+        };
+        let line = match self.under_way.take() {
+            None => Line::new(Cow::Borrowed(kept), limit, overflow),
+            Some(mut line) => {
+                line.add(kept, overflow);
+                line.finish(limit)
+            }
+        };
+        (end + 1, Some(line))
     }
 
     /// The unfinished line, at the end of the stream.
     pub fn rest(&mut self) -> Option<Line<'static>> {
-        self.under_way().then(|| self.finish())
+        self.under_way.take().map(|line| line.finish(self.limit()))
     }
 
     /// Some bytes of an unfinished line have come.
     pub fn under_way(&self) -> bool {
-        !self.kept.is_empty() || self.overflow
+        self.under_way.is_some()
     }
 
     /// The unfinished line as far as it has come.
     pub fn so_far(&self) -> Line<'_> {
-        Line::new(Cow::Borrowed(&self.kept), self.limit(), self.overflow)
+        let (kept, overflow) = self.under_way.as_ref().map_or((&[][..], false), |line| (&line.kept, line.overflow));
+        Line::new(Cow::Borrowed(kept), self.limit(), overflow)
     }
 
     /// Forgets the unfinished line.
     pub fn clear(&mut self) {
-        self.kept = Vec::new();
-        self.overflow = false;
-    }
-
-    fn finish(&mut self) -> Line<'static> {
-        let overflow = std::mem::take(&mut self.overflow);
-        Line::new(Cow::Owned(std::mem::take(&mut self.kept)), self.limit(), overflow)
+        self.under_way = None;
     }
 
     fn limit(&self) -> usize {
         self.limit as usize
+    }
+}
+
+impl UnderWay {
+    fn add(&mut self, part: &[u8], overflow: bool) {
+        self.kept.extend_from_slice(part);
+        self.overflow |= overflow;
+    }
+
+    fn finish(self, limit: usize) -> Line<'static> {
+        Line::new(Cow::Owned(self.kept), limit, self.overflow)
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Xmpp {
     server: Stream,
     client: Stream,
     /// The server's header or element under way, as sent.
-    seen: Vec<u8>,
+    seen: Box<[u8]>,
 }
 
 impl Xmpp {
@@ -138,7 +138,7 @@ impl Xmpp {
             closing: false,
             server: Stream::default(),
             client: Stream::default(),
-            seen: Vec::new(),
+            seen: Box::default(),
         }
     }
 
@@ -183,7 +183,9 @@ impl Xmpp {
     fn see(&mut self, bytes: &[u8]) {
         let bytes = if self.seen.is_empty() { bytes.trim_ascii_start() } else { bytes };
         let room = limits::VIOLATION.saturating_sub(self.seen.len());
-        self.seen.extend_from_slice(&bytes[..room.min(bytes.len())]);
+        let mut seen = std::mem::take(&mut self.seen).into_vec();
+        seen.extend_from_slice(&bytes[..room.min(bytes.len())]);
+        self.seen = seen.into_boxed_slice();
     }
 
     fn server_item(&mut self, item: Item) {
@@ -210,7 +212,7 @@ impl Xmpp {
         if root.name != ROOT {
             return self.alien();
         }
-        self.seen = Vec::new();
+        self.seen = Box::default();
         self.headed = true;
         let from = root.attributes.iter().find(|(name, _)| name == "from");
         if let Some((_, name)) = from.filter(|(_, name)| !name.is_empty()) {
@@ -328,7 +330,7 @@ impl Xmpp {
         self.stage = Stage::Ended;
         self.server = Stream::default();
         self.client = Stream::default();
-        self.seen = Vec::new();
+        self.seen = Box::default();
     }
 
     fn client_bytes(&mut self, mut bytes: &[u8]) {

@@ -360,9 +360,9 @@ mod tests {
         for (size, seed) in (1..=60).flat_map(|size| [(size, 1), (size, 2), (size, 3)]) {
             let order = Permutation::new(size, seed);
             let (middle, end) = (order.positions() / 2, order.positions());
-            for ranges in [vec![0..end], vec![0..middle, middle..end]] {
-                let left = Left { positions: ranges, again: Vec::new() };
-                let mut sweep = Sweep::new(order.clone(), left, 2, Duration::ZERO);
+            for cut in [end, middle] {
+                let left = Left { positions: vec![0..cut, cut..end], again: Vec::new() };
+                let mut sweep = Sweep::new(order, left, 2, Duration::ZERO);
                 let (mut targets, mut positions, mut now) = ([0; 2], [0; 2], 0);
                 loop {
                     let (number, target, empty) = match sweep.next(at(now)) {
