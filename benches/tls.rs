@@ -56,7 +56,7 @@ const LEGACY: [(&str, &[u8]); 3] = [
 static SPENT: AtomicU64 = AtomicU64::new(0);
 static PARTS: AtomicU64 = AtomicU64::new(0);
 
-/// Counts the time of `work`. A conversation is a hundred such parts: the clock that counts a thread's CPU time is a system
+/// Counts the time of `work`. A conversation is some fifty such parts: the clock that counts a thread's CPU time is a system
 /// call of half a microsecond or more, so this is the one that the kernel maps into each process, and what
 /// is measured while another thread had the CPU does not count ([`median`]).
 fn counted<T>(work: impl FnOnce() -> T) -> T {
