@@ -24,6 +24,8 @@ type Kept = UnsafeCell<[u64; 3]>;
 const PORTS_AT: usize = 4;
 /// And the checksums of IPv4, which tells a reset, and TCP.
 const CHECKSUMS_AT: usize = 12;
+/// `STARLING_RESET`, as it stands in memory.
+const RESET: [u8; 2] = [0xff; 2];
 
 /// `struct starling_ring`.
 #[repr(C)]
@@ -217,7 +219,7 @@ impl Ring {
             // SAFETY: as above.
             let checksums = unsafe { AtomicU32::from_ptr(probe.add(CHECKSUMS_AT).cast()) }.load(Ordering::Relaxed);
             // What is open is closed all the same.
-            let is_reset = checksums.to_ne_bytes()[..2] == [0xff; 2];
+            let is_reset = checksums.to_ne_bytes()[..2] == RESET;
             if !is_reset && whose(u32::from_be(address)) {
                 // SAFETY: as above.
                 unsafe { AtomicU32::from_ptr(probe.add(PORTS_AT).cast()) }.store(0, Ordering::Relaxed);
