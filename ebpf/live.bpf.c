@@ -5,7 +5,6 @@
  * No socket buffer is ever made. What the driver does not take, a second program counts.
  */
 #include <linux/bpf.h>
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "live.h"
@@ -20,11 +19,12 @@ _Static_assert(__builtin_offsetof(struct starling_ring, next) == 64, "next");
 _Static_assert(__builtin_offsetof(struct starling_ring, idle) == 80, "idle");
 _Static_assert(__builtin_offsetof(struct starling_ring, taken) == 128, "taken");
 _Static_assert(__builtin_offsetof(struct starling_ring, thread) == 192, "thread");
-_Static_assert(__builtin_offsetof(struct starling_ring, again_next) == 232, "again_next");
-_Static_assert(__builtin_offsetof(struct starling_ring, resets) == 248, "resets");
-_Static_assert(__builtin_offsetof(struct starling_ring, on_their_way) == 256, "on_their_way");
-_Static_assert(__builtin_offsetof(struct starling_ring, probes) == 3328, "probes");
-_Static_assert(sizeof(struct starling_ring) == 3328 + 20 * 65536, "ring");
+_Static_assert(__builtin_offsetof(struct starling_ring, sent) == 256, "sent");
+_Static_assert(__builtin_offsetof(struct starling_ring, again_next) == 288, "again_next");
+_Static_assert(__builtin_offsetof(struct starling_ring, resets) == 304, "resets");
+_Static_assert(__builtin_offsetof(struct starling_ring, on_their_way) == 320, "on_their_way");
+_Static_assert(__builtin_offsetof(struct starling_ring, probes) == 3392, "probes");
+_Static_assert(sizeof(struct starling_ring) == 3392 + 20 * 65536, "ring");
 _Static_assert(sizeof(struct starling_template) == 136, "template");
 
 /* The loopback device has this index in each namespace (the kernel's LOOPBACK_IFINDEX). */
@@ -129,7 +129,7 @@ INLINE void starling_pause(struct starling_ring *at, __u32 refused)
  * others, and come from a loopback device, as ours alone do. */
 INLINE int starling_ours(const struct starling_ring *at, const struct net_device *from)
 {
-	return at->thread == bpf_get_current_pid_tgid() && from && BPF_CORE_READ(from, ifindex) == LOOPBACK;
+	return from && from->ifindex == LOOPBACK && at->thread == bpf_get_current_pid_tgid();
 }
 
 /* The caller has seen that the frame has `length` bytes. */
@@ -233,21 +233,30 @@ int starling_try(struct xdp_md *context)
 	return (int)bpf_redirect_map(&interface, 0, XDP_DROP);
 }
 
-/*
- * The driver was given frames, in the order in which they came: (from, to, sent, drops, error). What it does not take
- * are the last ones (ndo_xdp_xmit). Run once by hand, with zeros, it notes the thread for which it is to count.
- */
-SEC("raw_tp/xdp_devmap_xmit")
-int starling_sent(struct bpf_raw_tracepoint_args *context)
+/* Run by hand: notes the thread for which the programs below are to count. */
+SEC("raw_tp")
+int starling_claim(void *context)
 {
 	struct starling_ring *at = starling_ring();
-	__u32 sent = (__u32)context->args[2], refused = (__u32)context->args[3], number;
 
-	if (!at)
-		return 0;
-	if (!context->args[1])
+	(void)context;
+	if (at)
 		at->thread = bpf_get_current_pid_tgid();
-	if (!starling_ours(at, (const struct net_device *)context->args[0]))
+	return 0;
+}
+
+/*
+ * The driver was given frames, in the order in which they came: (from, to, sent, drops, error). What it does not take
+ * are the last ones (ndo_xdp_xmit). The kernel knows the types of the arguments, so they are read without a helper's
+ * help: this runs for every sixteen probes.
+ */
+SEC("tp_btf/xdp_devmap_xmit")
+int starling_sent(const __u64 *arguments)
+{
+	struct starling_ring *at = starling_ring();
+	__u32 sent = (__u32)arguments[2], refused = (__u32)arguments[3], number;
+
+	if (!at || !starling_ours(at, (const struct net_device *)arguments[0]))
 		return 0;
 	at->sent += sent;
 	at->refused += refused;
@@ -260,12 +269,12 @@ int starling_sent(struct bpf_raw_tracepoint_args *context)
 }
 
 /* The frame last given came to no driver: (from, program, to, error, type of map, map, index). */
-SEC("raw_tp/xdp_redirect_err")
-int starling_down(struct bpf_raw_tracepoint_args *context)
+SEC("tp_btf/xdp_redirect_err")
+int starling_down(const __u64 *arguments)
 {
 	struct starling_ring *at = starling_ring();
 
-	if (!at || !starling_ours(at, (const struct net_device *)context->args[0]))
+	if (!at || !starling_ours(at, (const struct net_device *)arguments[0]))
 		return 0;
 	at->down += 1;
 	at->given -= 1;

@@ -61,7 +61,10 @@ struct starling_ring {
 	__u64 taken; /* by the program, now and then: these places are free again */
 	__u64 taken_line[7];
 
-	__u64 thread;  /* who runs the program (bpf_get_current_pid_tgid) */
+	/* Of a line that hardly anybody writes: the programs of all lanes look at it whenever one lane's frames are sent. */
+	__u64 thread; /* who runs the program (bpf_get_current_pid_tgid) */
+	__u64 thread_line[7];
+
 	__u64 sent;    /* frames that the driver took */
 	__u64 refused; /* frames that the driver did not take, its ring being full: their probes are sent again */
 	__u64 down;    /* frames that came to no driver, the interface being down: sent again as well */
@@ -69,6 +72,7 @@ struct starling_ring {
 	__u64 again_next; /* the one of them to send next */
 	__u64 withdrawn;  /* probes that userspace took back, by making their ports zero, before they were sent */
 	__u64 resets;     /* of those taken, so many were resets */
+	__u64 sent_line;
 
 	struct starling_kept on_their_way[STARLING_GIVEN_SIZE]; /* `known` to `given` */
 	struct starling_kept once_more[STARLING_GIVEN_SIZE];    /* `again_next` to `again` */

@@ -25,8 +25,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Connections that may wait to be written.
-const QUEUE: usize = 4_096;
+/// Connections of a link that may wait to be written: it does not wait for us.
+const QUEUE_OF_LINK: usize = 4_096;
+/// And of captures, which do; each takes some kilobytes with its certificates.
+const QUEUE_OF_CAPTURES: usize = 256;
 /// How often the main thread looks at signals.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -206,7 +208,10 @@ pub fn run(plan: &Plan) -> Result<Ended> {
 
     let limits = PartLimits { age: plan.part_age, ..PartLimits::default() };
     let mut writer = Writer::new(&dataset, limits, secret()?);
-    let (sender, receiver) = sync_channel(QUEUE);
+    let (sender, receiver) = sync_channel(match plan.source {
+        Source::Captures(_) => QUEUE_OF_CAPTURES,
+        Source::Link(_) => QUEUE_OF_LINK,
+    });
     let mut feed = opened.start(&plan.config, &sender)?;
     drop(sender);
     let written = write_all(&mut writer, &receiver, &signals, feed.as_mut(), &clock, plan.quiet);
