@@ -51,6 +51,8 @@ const _: () = assert!(contract::ACK_WINDOW == cookie::ACK_WINDOW);
 
 /// Rows on their way to the writer before the lanes have to wait.
 const QUEUE: usize = 65_536;
+/// So many facts are written in no time.
+const A_MOMENT: usize = 256;
 /// How long the writer lets them gather: each that finds it waiting costs a lane several microseconds, to wake it.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the main thread looks at signals and lanes.
@@ -562,9 +564,13 @@ fn write_all(writer: &mut Sink, facts: &Receiver<Fact>, clock: Clock) -> Result<
     loop {
         match facts.recv_timeout(Duration::from_secs(1)) {
             Ok(fact) => {
-                for fact in std::iter::once(fact).chain(facts.try_iter()) {
+                let mut now = clock.utc();
+                for (nth, fact) in std::iter::once(fact).chain(facts.try_iter()).enumerate() {
+                    if nth % A_MOMENT == A_MOMENT - 1 {
+                        now = clock.utc();
+                    }
                     latencies.record(&fact);
-                    writer.write(fact, clock.utc())?;
+                    writer.write(fact, now)?;
                 }
                 std::thread::sleep(GATHER);
             }
