@@ -41,8 +41,8 @@ struct Due<'engine> {
 
 impl Probes for Due<'_> {
     #[inline]
-    fn next(&mut self) -> Option<ProbeFacts> {
-        self.engine.poll_probe(self.now)
+    fn fill(&mut self, probes: &mut [ProbeFacts]) -> usize {
+        self.engine.poll_probes(self.now, probes)
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use super::{KEY, LINK, PORTS, Run, US};
 use starling::base::time::WallClock;
 use starling::base::{Duration, Instant};
 use starling::dialogue::Identity;
-use starling::lane::step;
+use starling::lane::{BATCH, step};
 use starling::nic::{FRAME_CAPACITY, FrameIo, NicCounters, ProbeFacts, Probes};
 use starling::record::checkpoint::Left;
 use starling::scan::conversation::Limits;
@@ -74,16 +74,15 @@ impl FrameIo for Memory {
     }
 
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
-        let mut count = 0;
-        while count < budget {
-            let Some(probe) = probes.next() else { break };
-            self.last = probe;
-            count += 1;
+        let mut places = [ProbeFacts::default(); BATCH];
+        let count = probes.fill(&mut places[..budget]);
+        for probe in &places[..count] {
+            self.last = *probe;
             if self.answers {
-                let ports = field(&probe, 4);
+                let ports = field(probe, 4);
                 let [local_port, remote_port] = [(ports & 0xffff) as u16, (ports >> 16) as u16];
-                let tuple = Tuple { remote: US, local: field(&probe, 0), remote_port, local_port };
-                self.hear(tuple, 7, field(&probe, 8).wrapping_add(1), flags::SYN | flags::ACK);
+                let tuple = Tuple { remote: US, local: field(probe, 0), remote_port, local_port };
+                self.hear(tuple, 7, field(probe, 8).wrapping_add(1), flags::SYN | flags::ACK);
             }
         }
         self.taken += count as u64;

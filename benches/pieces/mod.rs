@@ -8,7 +8,7 @@ use starling::targets::cidr::AddressSet;
 use starling::targets::permute::{Permutation, Walk};
 use starling::targets::ports;
 use starling::targets::{Space, Target};
-use starling::tcp::cookie::{PortRange, SourcePorts, cookie};
+use starling::tcp::cookie::{Batch, PortRange, SourcePorts, cookie};
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
 use starling::wire::probe::{Facts, Template};
@@ -31,6 +31,7 @@ pub(crate) const PIECES: &[Piece] = &[
     ("permutation", permutation),
     ("permutation and look-up", look_up),
     ("probe facts: port, cookie, checksums", probe_facts),
+    ("probe facts, 64 at a time", probe_facts_of_a_batch),
     ("frame fill: template and facts", frame_fill),
     ("whole probe", whole_probe),
     ("parse an answer", parse_an_answer),
@@ -102,6 +103,26 @@ fn probe_facts() -> Run {
         for _ in 0..items {
             address = address.wrapping_add(0x9e37_79b1);
             black_box(template.finish(&facts(Target { address, port: 25 })));
+        }
+    })
+}
+
+fn probe_facts_of_a_batch() -> Run {
+    let template = Template::new(&LINK, US);
+    let source_ports = SourcePorts::new(PORTS, Key([3, 4]));
+    let (mut address, mut batch) = (0_u32, Batch::default());
+    Box::new(move |items| {
+        for _ in 0..items / Batch::SIZE as u64 {
+            batch.clear();
+            batch.extend((0..Batch::SIZE).map(|_| {
+                address = address.wrapping_add(0x9e37_79b1);
+                ((address, 25), source_ports.pick(address, 25, 0))
+            }));
+            let mut probes = [[0; 16]; Batch::SIZE];
+            for (probe, facts) in probes.iter_mut().zip(batch.facts(KEY, US)) {
+                *probe = template.finish(&facts);
+            }
+            black_box(probes);
         }
     })
 }

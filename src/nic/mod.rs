@@ -41,8 +41,8 @@ pub trait FrameIo {
     /// themselves.
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
         self.transmit(budget, &mut |buffer| {
-            let facts = probes.next()?;
-            Some(probes.write(&facts, buffer))
+            let mut facts = [ProbeFacts::default()];
+            (probes.fill(&mut facts) > 0).then(|| probes.write(&facts[0], buffer))
         })
     }
 
@@ -75,8 +75,9 @@ pub type ProbeFacts = [u8; 16];
 
 /// Where probes come from.
 pub trait Probes {
-    /// The facts of the next one, or `None` when none is due.
-    fn next(&mut self) -> Option<ProbeFacts>;
+    /// Puts the facts of the next ones into place, as many as there is room for, and says how many there were. Fewer
+    /// when no more are due.
+    fn fill(&mut self, probes: &mut [ProbeFacts]) -> usize;
 
     /// The clock in the probes given since the last call, as it stands in the frame; of no meaning if they have none.
     fn clock(&self) -> [u8; 4];

@@ -2,6 +2,7 @@
 //! holds the conversation, gives rows.
 
 mod answers;
+mod probes;
 
 pub use answers::Answers;
 
@@ -9,20 +10,19 @@ use super::answered::Answered;
 use super::conversation::{Conversation, Limits};
 use super::ledger::{Held, Ledger, Outcomes};
 use super::pace::{FULL_SPEED, Pace};
-use super::sweep::{Step, Sweep};
+use super::sweep::Sweep;
 use super::turns::{Claims, Turn, Turns, Waiting};
 use crate::base::keyed::Key;
 use crate::base::time::WallClock;
 use crate::base::{Duration, Instant};
 use crate::record::Fact;
-use crate::record::answer::Kind;
 use crate::record::checkpoint::{Checkpoint, Left, Target as Pair};
 use crate::session::{Context, Rung};
+use crate::targets::Space;
 use crate::targets::cidr::AddressSet;
 use crate::targets::permute::Permutation;
 use crate::targets::ports::Protocol;
-use crate::targets::{Space, Target};
-use crate::tcp::cookie::{ACK_WINDOW, PortRange, SourcePorts, cookie};
+use crate::tcp::cookie::{ACK_WINDOW, Batch, PortRange, SourcePorts, cookie};
 use crate::tcp::table::{Id, Table};
 use crate::tcp::wheel::Wheel;
 use crate::wire::emit::{Outgoing, segment as emit};
@@ -37,9 +37,6 @@ use std::sync::Arc;
 const RESETS_MAX: usize = 1_024;
 /// How often a lane says how far it is.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
-
-/// Targets that are passed over at a time, blocked or spared, so that receiving never waits long.
-const SKIPS_MAX: u32 = 4_096;
 
 /// What an engine is to do.
 #[derive(Clone, Debug)]
@@ -115,6 +112,9 @@ pub struct Engine {
     blocked: Option<Arc<AddressSet>>,
     template: Template,
     source_ports: SourcePorts,
+    /// Probes in the making, and the indices of their targets.
+    batch: Batch,
+    indices: [u64; Batch::SIZE],
     pace: Pace,
     phase: Phase,
     writer_behind: bool,
@@ -144,6 +144,8 @@ impl Engine {
             blocked: None,
             template: Template::with_options(&config.link, config.source, config.options, derived(config.key, 2)),
             source_ports: SourcePorts::new(config.ports, derived(config.key, 3)),
+            batch: Batch::default(),
+            indices: [0; Batch::SIZE],
             pace: Pace::new(config.rate, now),
             phase: Phase::Sweeping,
             writer_behind: false,
@@ -215,8 +217,9 @@ impl Engine {
         if let Some(length) = self.poll_segment(now, buffer) {
             return Some(length);
         }
-        let probe = self.poll_probe(now)?;
-        Some(self.template.write_finished(&probe, buffer))
+        let mut probe = [Finished::default()];
+        let made = self.poll_probes(now, &mut probe);
+        (made > 0).then(|| self.template.write_finished(&probe[0], buffer))
     }
 
     /// The next reset of what no connection knows, to be written by [`Engine::template`]; `None` when none is due.
@@ -236,14 +239,6 @@ impl Engine {
             self.rest(now, id);
         }
         None
-    }
-
-    /// The next probe to send, to be written by [`Engine::template`]; `None` when none is due.
-    #[inline]
-    pub fn poll_probe(&mut self, now: Instant) -> Option<Finished> {
-        let facts = if self.asks.is_empty() { self.next_probe(now) } else { self.next_ask(now) }?;
-        self.template.stamp(now);
-        Some(self.template.finish(&facts))
     }
 
     /// The constant part of its probes, with the clock of the last one.
@@ -633,92 +628,6 @@ impl Engine {
         }
         let next = conversation.next_timeout(&self.config.limits);
         conversation.hint = self.wheel.set_by(next, conversation.hint, id);
-    }
-
-    /// Repeats a SYN, at the pace of the probes: it is one more on the wire.
-    fn next_ask(&mut self, now: Instant) -> Option<Facts> {
-        if !self.pace.take(now) {
-            return None;
-        }
-        let tuple = self.asks.pop_front()?;
-        self.ledger.asked_again += 1;
-        self.turns.sent(now, tuple.remote);
-        Some(self.facts_on(tuple))
-    }
-
-    fn next_probe(&mut self, now: Instant) -> Option<Facts> {
-        if self.phase != Phase::Sweeping || self.held_up() {
-            return None;
-        }
-        if !self.pace.take(now) {
-            return None;
-        }
-        let target = self.next_target(now);
-        match target {
-            Some((target, number)) => {
-                self.ledger.probes += 1;
-                Some(self.facts_of(target, number))
-            }
-            None => {
-                self.pace.give_back();
-                None
-            }
-        }
-    }
-
-    /// The next target to probe, and for which time; `None` if none is due, and after many that are passed over.
-    fn next_target(&mut self, now: Instant) -> Option<(Target, u8)> {
-        for _ in 0..SKIPS_MAX {
-            let (target, number) = match self.sweep.next(now) {
-                Step::Index { index, number: 0, empty } => {
-                    self.ledger.walked += 1;
-                    self.ledger.empty += empty;
-                    (self.config.space.target(index), 0)
-                }
-                Step::Empty { positions, number } => {
-                    self.ledger.empty += if number == 0 { positions } else { 0 };
-                    continue;
-                }
-                Step::Again { target: (address, port), number: 0 } => {
-                    self.ledger.resumed += 1;
-                    (Target { address, port }, 0)
-                }
-                Step::Index { index, number, .. } => {
-                    self.ledger.repeats += 1;
-                    (self.config.space.target(index), number)
-                }
-                Step::Again { target: (address, port), number } => {
-                    self.ledger.repeats += 1;
-                    (Target { address, port }, number)
-                }
-                Step::Wait(_) => return None,
-                Step::Over => {
-                    self.stop(now);
-                    return None;
-                }
-            };
-            if self.is_blocked(target.address) {
-                self.ledger.blocked_since += 1;
-            } else if number > 0 && self.config.answered.contains(target, Kind::SynAck) {
-                self.ledger.spared += 1;
-            } else {
-                return Some((target, number));
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn facts_of(&self, target: Target, number: u8) -> Facts {
-        let Target { address, port } = target;
-        let source_port = self.source_ports.pick(address, port, number);
-        self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port: source_port })
-    }
-
-    #[inline]
-    fn facts_on(&self, tuple: Tuple) -> Facts {
-        let seq = cookie(self.config.key, tuple);
-        Facts { address: tuple.remote, port: tuple.remote_port, source_port: tuple.local_port, seq }
     }
 }
 

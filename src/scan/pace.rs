@@ -45,25 +45,29 @@ impl Pace {
     }
 
     /// Whether one more probe may go at `now`; if so it is counted.
-    #[inline]
     pub fn take(&mut self, now: Instant) -> bool {
+        self.take_of(1, now) == 1
+    }
+
+    /// How many of `wanted` probes may go at `now`; they are counted.
+    #[inline]
+    pub fn take_of(&mut self, wanted: usize, now: Instant) -> usize {
         if self.price == 0 && self.share == FULL_SPEED {
-            return true;
+            return wanted;
         }
         self.save(now);
         if self.price == 0 {
-            return u64::from(self.share) * SLICE_NANOS > now.as_nanos() % SLICE_NANOS * u64::from(FULL_SPEED);
+            let on = u64::from(self.share) * SLICE_NANOS > now.as_nanos() % SLICE_NANOS * u64::from(FULL_SPEED);
+            return if on { wanted } else { 0 };
         }
-        let allowed = self.saved >= self.price;
-        if allowed {
-            self.saved -= self.price;
-        }
-        allowed
+        let allowed = (self.saved / self.price).min(wanted as u64);
+        self.saved -= allowed * self.price;
+        usize::try_from(allowed).unwrap_or(wanted)
     }
 
-    /// Takes back a probe that [`Pace::take`] let pass and that was not sent.
-    pub fn give_back(&mut self) {
-        self.saved = self.saved.saturating_add(self.price).min(self.limit);
+    /// Takes back so many probes that [`Pace::take_of`] let pass and that were not sent.
+    pub fn give_back(&mut self, count: usize) {
+        self.saved = self.saved.saturating_add(self.price.saturating_mul(count as u64)).min(self.limit);
     }
 
     /// When the next probe may go.

@@ -20,10 +20,9 @@ const LAG_PARTS: u32 = 32;
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The target of this index, for the `number`-th time, from 0. So many positions before it stand for no target.
-    Index { index: u64, number: u8, empty: u64 },
-    /// So many positions stand for no target, the last ones for the `number`-th time.
-    Empty { positions: u64, number: u8 },
+    /// So many targets, whose indices are in the place given, for the `number`-th time, from 0. So many positions among
+    /// them and behind them stand for no target. One of both is not zero.
+    Indices { count: usize, number: u8, empty: u64 },
     /// This target, which an earlier run had left open.
     Again { target: Target, number: u8 },
     /// Nothing before this time.
@@ -88,9 +87,9 @@ impl Sweep {
         Self { permutation, left, walkers, lag, turn: 0, notes: VecDeque::new(), settled }
     }
 
-    /// The next step.
+    /// The next step; of targets by index no more than there is room for in `indices`, which has some.
     #[inline]
-    pub(super) fn next(&mut self, now: Instant) -> Step {
+    pub(super) fn next(&mut self, now: Instant, indices: &mut [u64]) -> Step {
         let count = self.walkers.len();
         let mut wait = None;
         for _ in 0..count {
@@ -105,7 +104,7 @@ impl Sweep {
                 continue;
             }
             #[expect(clippy::cast_possible_truncation, reason = "as many walkers as a u8 says")]
-            let step = walker.next(&self.left, &self.permutation, number as u8);
+            let step = walker.next(&self.left, &self.permutation, number as u8, indices);
             if number + 1 < count {
                 self.mark(now, number);
             }
@@ -220,29 +219,33 @@ impl Walker {
         if self.steps < self.allowed { Instant::ZERO } else { mark }
     }
 
+    /// The next step, if there is one. It has been asked whether it [`waits`](Self::waits).
     #[inline]
-    fn next(&mut self, left: &Left, permutation: &Permutation, number: u8) -> Option<Step> {
-        self.steps += 1;
+    fn next(&mut self, left: &Left, permutation: &Permutation, number: u8, indices: &mut [u64]) -> Option<Step> {
         if let Some(target) = left.again.get(self.again) {
             self.again += 1;
+            self.steps += 1;
             return Some(Step::Again { target: *target, number });
         }
-        let mut empty = 0;
+        // If no more is allowed the walker before it is over, and positions without a target may be left.
+        let most = usize::try_from(self.allowed - self.steps).unwrap_or(usize::MAX).clamp(1, indices.len());
+        let (mut count, mut empty) = (0, 0);
         loop {
-            let from = self.walk.position();
-            if let Some(index) = self.walk.next() {
-                empty += self.walk.position() - from - 1;
-                return Some(Step::Index { index, number, empty });
+            let (from, found) = (self.walk.position(), self.walk.fill(&mut indices[count..most]));
+            empty += self.walk.position() - from - found as u64;
+            count += found;
+            if count == most {
+                break;
             }
-            empty += self.walk.position() - from;
             let Some(next) = left.positions.get(self.range + 1) else {
                 self.over = true;
-                self.steps -= 1;
-                return (empty > 0).then_some(Step::Empty { positions: empty, number });
+                break;
             };
             self.range += 1;
             self.walk = permutation.walk(next.clone());
         }
+        self.steps += count as u64;
+        (count > 0 || empty > 0).then_some(Step::Indices { count, number, empty })
     }
 }
 
@@ -258,9 +261,25 @@ mod tests {
         Sweep::new(Permutation::new(100, 3), left, probes, Duration::from_secs(1))
     }
 
+    /// The next step with room for so many, and the indices.
+    fn some(sweep: &mut Sweep, now: Instant, room: usize) -> (Step, Vec<u64>) {
+        let mut indices = vec![0; room];
+        let step = sweep.next(now, &mut indices);
+        indices.truncate(if let Step::Indices { count, .. } = step { count } else { 0 });
+        (step, indices)
+    }
+
+    /// The next step with room for one.
+    fn one(sweep: &mut Sweep, now: Instant) -> (Step, Option<u64>) {
+        let (step, indices) = some(sweep, now, 1);
+        (step, indices.first().copied())
+    }
+
+    /// All indices to the end, some at a time.
     fn indices(sweep: &mut Sweep, now: Instant) -> Vec<u64> {
-        let step = std::iter::from_fn(|| Some(sweep.next(now)));
-        step.map_while(|step| if let Step::Index { index, .. } = step { Some(index) } else { None }).collect()
+        let mut rooms = (1..=7).cycle();
+        let steps = std::iter::from_fn(|| Some(some(sweep, now, rooms.next()?)));
+        steps.take_while(|(step, _)| matches!(step, Step::Indices { .. })).flat_map(|(_, indices)| indices).collect()
     }
 
     #[test]
@@ -269,11 +288,11 @@ mod tests {
         let whole: Vec<u64> = order.walk(0..order.positions()).collect();
         let again = vec![(1, 25), (2, 25)];
         let mut sweep = sweep(Left { positions: vec![5..10, 50..100], again }, 1);
-        assert_eq!(sweep.next(at(0)), Step::Again { target: (1, 25), number: 0 });
-        assert_eq!(sweep.next(at(0)), Step::Again { target: (2, 25), number: 0 });
+        assert_eq!(one(&mut sweep, at(0)).0, Step::Again { target: (1, 25), number: 0 });
+        assert_eq!(one(&mut sweep, at(0)).0, Step::Again { target: (2, 25), number: 0 });
         let expected: Vec<u64> = order.walk(5..10).chain(order.walk(50..100)).collect();
         assert_eq!(indices(&mut sweep, at(0)), expected);
-        assert_eq!(sweep.next(at(0)), Step::Over);
+        assert_eq!(one(&mut sweep, at(0)).0, Step::Over);
         assert!(expected.iter().all(|index| whole.contains(index)) && (sweep.progress() - 1.0).abs() < 1e-9);
     }
 
@@ -284,10 +303,10 @@ mod tests {
         let expected = indices(&mut sweep(Left { again: Vec::new(), ..left.clone() }, 1), at(0));
         for stop in 0..expected.len() {
             let mut first = sweep(left.clone(), 1);
-            assert_eq!(first.next(at(0)), Step::Again { target: (9, 9), number: 0 });
+            assert_eq!(one(&mut first, at(0)).0, Step::Again { target: (9, 9), number: 0 });
             let mut walked: Vec<u64> = Vec::new();
             while walked.len() < stop
-                && let Step::Index { index, .. } = first.next(at(0))
+                && let Some(index) = one(&mut first, at(0)).1
             {
                 walked.push(index);
             }
@@ -306,7 +325,7 @@ mod tests {
         for second in 0..10 {
             sweep.note(at(second * 1_000), cooldown);
             for _ in 0..5 {
-                sweep.next(at(second * 1_000));
+                one(&mut sweep, at(second * 1_000));
             }
             let settled = 100 - sweep.left().count();
             let sent_by_then = second.saturating_sub(2) * 5;
@@ -323,8 +342,9 @@ mod tests {
         let mut seen: Vec<Vec<(u64, u64)>> = vec![Vec::new(); 3];
         let mut now = 0;
         loop {
-            match sweep.next(at(now)) {
-                Step::Index { index, number, .. } => seen[usize::from(number)].push((index, now)),
+            let (step, index) = one(&mut sweep, at(now));
+            match step {
+                Step::Indices { number, .. } => seen[usize::from(number)].extend(index.map(|index| (index, now))),
                 Step::Wait(until) => {
                     assert_eq!(until, sweep.due());
                     assert!(until > at(now) && until <= at(now) + Duration::from_secs(1));
@@ -349,7 +369,7 @@ mod tests {
     fn the_last_of_the_walkers_decides_what_is_settled() {
         let mut sweep = sweep(Left::of(0..100), 2);
         for _ in 0..10 {
-            sweep.next(at(0));
+            one(&mut sweep, at(0));
         }
         sweep.settle();
         assert_eq!((sweep.left().count(), sweep.unsettled()), (100, 10));
@@ -365,9 +385,9 @@ mod tests {
                 let mut sweep = Sweep::new(order, left, 2, Duration::ZERO);
                 let (mut targets, mut positions, mut now) = ([0; 2], [0; 2], 0);
                 loop {
-                    let (number, target, empty) = match sweep.next(at(now)) {
-                        Step::Index { number, empty, .. } => (number, 1, empty),
-                        Step::Empty { positions, number } => (number, 0, positions),
+                    let room = 1 + usize::try_from(now % 5).expect("few");
+                    let (number, target, empty) = match some(&mut sweep, at(now), room).0 {
+                        Step::Indices { count, number, empty } => (number, count as u64, empty),
                         Step::Wait(_) => (0, 0, 0),
                         Step::Again { .. } => unreachable!("nothing was left open"),
                         Step::Over => break,
@@ -384,8 +404,8 @@ mod tests {
     #[test]
     fn a_sweep_of_nothing_is_over() {
         let mut sweep = sweep(Left::default(), 2);
-        assert!(matches!(sweep.next(at(0)), Step::Wait(_)));
-        assert_eq!(sweep.next(at(5_000)), Step::Over);
+        assert!(matches!(one(&mut sweep, at(0)).0, Step::Wait(_)));
+        assert_eq!(one(&mut sweep, at(5_000)).0, Step::Over);
         assert!(sweep.left().is_empty());
     }
 }

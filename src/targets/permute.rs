@@ -23,8 +23,33 @@ pub struct Permutation {
     prime: u64,
     generator: u64,
     start: u64,
-    /// `generator · 2^64 / prime`, rounded down.
+    step: Stride,
+    /// Several steps at once.
+    leap: Stride,
+}
+
+/// A multiplication by a constant, modulo a prime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stride {
+    factor: u64,
+    /// `factor · 2^64 / prime`, rounded down.
     reciprocal: u64,
+}
+
+/// Steps of a leap: so many elements are computed side by side, each of which would have to wait for the one before.
+const LEAP: usize = 4;
+
+impl Stride {
+    fn new(factor: u64, prime: u64) -> Self {
+        Self { factor, reciprocal: low_u64((u128::from(factor) << 64) / u128::from(prime)) }
+    }
+
+    #[inline]
+    const fn from(self, element: u64, prime: u64) -> u64 {
+        let quotient = low_u64((element as u128 * self.reciprocal as u128) >> 64);
+        let product = element.wrapping_mul(self.factor).wrapping_sub(quotient.wrapping_mul(prime));
+        if product >= prime { product - prime } else { product }
+    }
 }
 
 impl Permutation {
@@ -41,8 +66,8 @@ impl Permutation {
         let start = draws.next().unwrap_or(1);
         let is_generator = |g: &u64| order_factors.iter().all(|q| pow_mod(*g, (prime - 1) / q, prime) != 1);
         let generator = draws.find(is_generator).expect("a prime has generators");
-        let reciprocal = low_u64((u128::from(generator) << 64) / u128::from(prime));
-        Self { size, prime, generator, start, reciprocal }
+        let leap = Stride::new(pow_mod(generator, LEAP as u64, prime), prime);
+        Self { size, prime, generator, start, step: Stride::new(generator, prime), leap }
     }
 
     /// How many positions the walk has, those that stand for no target included.
@@ -99,6 +124,38 @@ impl Walk {
         self.position
     }
 
+    /// Puts the next indices into place, as many as there is room for, and says how many there were.
+    #[inline]
+    pub fn fill(&mut self, indices: &mut [u64]) -> usize {
+        let mut count = if indices.len() >= LEAP { self.leap(indices) } else { 0 };
+        for (place, index) in indices[count..].iter_mut().zip(self) {
+            *place = index;
+            count += 1;
+        }
+        count
+    }
+
+    /// As [`Walk::fill`], but for the last few.
+    #[inline]
+    fn leap(&mut self, indices: &mut [u64]) -> usize {
+        let Permutation { size, prime, step, leap, .. } = self.permutation;
+        let mut abreast = [self.element; LEAP];
+        for nth in 1..LEAP {
+            abreast[nth] = step.from(abreast[nth - 1], prime);
+        }
+        let mut count = 0;
+        while indices.len() - count >= LEAP && self.remaining() >= LEAP as u64 {
+            for element in &mut abreast {
+                indices[count] = *element - 1;
+                count += usize::from(*element <= size);
+                *element = leap.from(*element, prime);
+            }
+            self.position += LEAP as u64;
+        }
+        self.element = abreast[0];
+        count
+    }
+
     /// Positions still to come.
     pub const fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.position)
@@ -113,10 +170,7 @@ impl Iterator for Walk {
         while self.position < self.end {
             let index = self.element - 1;
             self.position += 1;
-            let Permutation { prime, generator, reciprocal, .. } = self.permutation;
-            let quotient = low_u64((u128::from(self.element) * u128::from(reciprocal)) >> 64);
-            let product = self.element.wrapping_mul(generator).wrapping_sub(quotient.wrapping_mul(prime));
-            self.element = if product >= prime { product - prime } else { product };
+            self.element = self.permutation.step.from(self.element, self.permutation.prime);
             if index < self.permutation.size {
                 return Some(index);
             }
@@ -217,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn many_at_a_time_are_those_one_by_one() {
+        for (size, seed) in (1..200).flat_map(|size| [(size, 1), (size, 9)]).chain([(MAX_SIZE, 3), (1 << 40, 4)]) {
+            let permutation = Permutation::new(size, seed);
+            let end = permutation.positions().min(1_000);
+            let (mut alone, mut together) = (permutation.walk(0..end), permutation.walk(0..end));
+            for room in (1..=70).cycle() {
+                let mut indices = vec![0; room];
+                let count = together.fill(&mut indices);
+                assert_eq!(indices[..count], alone.by_ref().take(room).collect::<Vec<_>>(), "size {size}");
+                assert!(count == room || (together.position(), together.remaining()) == (end, 0));
+                if count < room {
+                    break;
+                }
+                assert_eq!(together, alone, "size {size}");
+            }
+        }
+    }
+
+    #[test]
     fn the_demo_sized_space_is_visited_exactly_once() {
         assert_bijection(4_096 * 4, 42, 3);
     }
@@ -270,15 +343,13 @@ mod tests {
             for generator in
                 [1, 2, prime / 2, prime / 2 + 1, prime - 2, prime - 1].into_iter().filter(|g| (1..prime).contains(g))
             {
-                let reciprocal = low_u64((u128::from(generator) << 64) / u128::from(prime));
-                let permutation = Permutation { generator, reciprocal, ..fair };
+                let stride = Stride::new(generator, prime);
                 for element in [1, 2, prime / 2, prime / 2 + 1, prime - 2, prime - 1]
                     .into_iter()
                     .filter(|e| (1..prime).contains(e))
                 {
-                    let mut walk = Walk { permutation, element, position: 0, end: 1 };
-                    walk.next();
-                    assert_eq!(walk.element, mul_mod(element, generator, prime), "{generator} x {element} mod {prime}");
+                    let product = mul_mod(element, generator, prime);
+                    assert_eq!(stride.from(element, prime), product, "{generator} x {element} mod {prime}");
                 }
             }
         }

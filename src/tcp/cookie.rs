@@ -1,8 +1,9 @@
 //! The stateless proof: a probe's source port and sequence number come from a keyed hash of its target, so
 //! an answer is checked without memory of the question. `ebpf/verdict.h` checks the same in the kernel.
 
-use crate::base::keyed::Key;
+use crate::base::keyed::{ABREAST, Key};
 use crate::wire::Tuple;
+use crate::wire::probe::Facts;
 
 /// How far beyond cookie + 1 an acknowledgement may lie and still be of a connection of ours: what we say on one
 /// stays far below it.
@@ -12,17 +13,90 @@ pub const ACK_WINDOW: u32 = 65_536;
 /// local address, remote port, local port, each as on the wire.
 #[inline]
 pub fn cookie(key: Key, tuple: Tuple) -> u32 {
-    let [m0, m1] = message(tuple);
+    let (m0, m1) = message(tuple);
     #[expect(clippy::cast_possible_truncation, reason = "the low half is the cookie")]
-    let low = key.hash12(m0, m1 as u32) as u32;
+    let low = key.hash12(m0, m1) as u32;
     low
 }
 
 #[inline]
-fn message(tuple: Tuple) -> [u64; 2] {
+fn message(tuple: Tuple) -> (u64, u32) {
     let m0 = u64::from(tuple.remote.swap_bytes()) | u64::from(tuple.local.swap_bytes()) << 32;
     let m1 = u32::from(tuple.remote_port.swap_bytes()) | u32::from(tuple.local_port.swap_bytes()) << 16;
-    [m0, u64::from(m1)]
+    (m0, m1)
+}
+
+/// Probes in the making, field by field, so that each step is one loop over all of them.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    count: usize,
+    addresses: [u32; Self::SIZE],
+    ports: [u16; Self::SIZE],
+    source_ports: [u16; Self::SIZE],
+    cookies: [u32; Self::SIZE],
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        let (words, halves) = ([0; Self::SIZE], [0; Self::SIZE]);
+        Self { count: 0, addresses: words, ports: halves, source_ports: halves, cookies: words }
+    }
+}
+
+impl Batch {
+    /// Probes that there is room for.
+    pub const SIZE: usize = 2 * ABREAST;
+
+    /// How many probes it has.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Further probes: to which port of which address, and from which port.
+    ///
+    /// # Panics
+    /// If there is no room.
+    #[inline]
+    pub fn extend(&mut self, probes: impl Iterator<Item = ((u32, u16), u16)>) {
+        let mut count = self.count; // in a register
+        for ((address, port), source_port) in probes {
+            self.addresses[count] = address;
+            self.ports[count] = port;
+            self.source_ports[count] = source_port;
+            count += 1;
+        }
+        self.count = count;
+    }
+
+    /// The facts of all, each with the [`cookie`] of a probe from `local`.
+    #[inline]
+    pub fn facts(&mut self, key: Key, local: u32) -> impl Iterator<Item = Facts> {
+        let Self { count, addresses, ports, source_ports, cookies } = self;
+        let tuple = |nth: usize| Tuple {
+            remote: addresses[nth],
+            local,
+            remote_port: ports[nth],
+            local_port: source_ports[nth],
+        };
+        key.hash12_each(|nth| message(tuple(nth)), &mut cookies[..*count]);
+        let targets = addresses.iter().zip(ports).zip(source_ports.iter().zip(cookies)).take(*count);
+        targets.map(|((address, port), (source_port, cookie))| Facts {
+            address: *address,
+            port: *port,
+            source_port: *source_port,
+            seq: *cookie,
+        })
+    }
 }
 
 /// Our source ports.
@@ -95,6 +169,19 @@ mod tests {
             reference.write(&bytes);
             let tuple = Tuple { remote, local, remote_port, local_port };
             prop_assert_eq!(u64::from(cookie(Key(key), tuple)), reference.finish() & 0xffff_ffff);
+        }
+
+        #[test]
+        fn probes_made_together_are_those_made_alone(
+            key: [u64; 2], local: u32, probes in proptest::collection::vec(any::<(u32, u16, u16)>(), 0..=Batch::SIZE),
+        ) {
+            let (key, mut batch) = (Key(key), Batch::default());
+            batch.extend(probes.iter().map(|(address, port, source_port)| ((*address, *port), *source_port)));
+            let alone = probes.iter().map(|(address, port, source_port)| {
+                let tuple = Tuple { remote: *address, local, remote_port: *port, local_port: *source_port };
+                Facts { address: *address, port: *port, source_port: *source_port, seq: cookie(key, tuple) }
+            });
+            prop_assert_eq!(batch.facts(key, local).collect::<Vec<_>>(), alone.collect::<Vec<_>>());
         }
 
         #[test]

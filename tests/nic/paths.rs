@@ -54,11 +54,17 @@ impl Numbered {
 }
 
 impl Probes for Numbered {
-    fn next(&mut self) -> Option<ProbeFacts> {
-        let number = (self.next < self.end).then_some(self.next)?;
-        self.next += 1;
-        self.template.stamp(made_at(number));
-        Some(self.template.finish(&facts(number)))
+    fn fill(&mut self, probes: &mut [ProbeFacts]) -> usize {
+        // All of one time, as in a round of a lane.
+        let same_time = (self.next..self.end).take_while(|number| made_at(*number) == made_at(self.next));
+        let mut count = 0;
+        for (probe, number) in probes.iter_mut().zip(same_time) {
+            self.template.stamp(made_at(number));
+            *probe = self.template.finish(&facts(number));
+            count += 1;
+        }
+        self.next += u32::try_from(count).unwrap();
+        count
     }
 
     fn clock(&self) -> [u8; 4] {

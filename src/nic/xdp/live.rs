@@ -15,7 +15,8 @@ use crate::nic::{NicCounters, ProbeFacts, Probes};
 use aya::maps::{DevMap, Map, MapData};
 use aya::programs::links::FdLink;
 use aya::programs::{
-    ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode,
+    BtfTracePoint, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun, TestRunAttrs,
+    TestRunOptions, Xdp, XdpMode,
 };
 use aya::{Btf, Ebpf, EbpfLoader};
 use std::fs::File;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 /// Names in `ebpf/live.bpf.c`.
 const SEND: &str = "starling_send";
 const TRY: &str = "starling_try";
+const CLAIM: &str = "starling_claim";
 const SENT: &str = "starling_sent";
 const DOWN: &str = "starling_down";
 const RING: &str = "ring";
@@ -197,9 +199,13 @@ impl Live {
         let room = self.throttle.allow(self.began.elapsed(), Fate { made, sent, refused }, room.min(budget));
         let mut count = 0;
         while count < room {
-            let Some(probe) = probes.next() else { break };
-            self.ring.push(probe, self.has_clock.then(|| probes.clock()));
-            count += 1;
+            let places = self.ring.places(room - count);
+            let (wanted, made) = (places.len(), probes.fill(places));
+            self.ring.add(made, self.has_clock.then(|| probes.clock()));
+            count += made;
+            if made < wanted {
+                break;
+            }
         }
         if count > 0 {
             self.throttle.made(count);
@@ -215,7 +221,8 @@ impl Live {
         let mut count = 0;
         while count < room.min(budget) {
             let Some(reset) = probes.next_reset() else { break };
-            self.ring.push(reset, None);
+            self.ring.places(1)[0] = reset;
+            self.ring.add(1, None);
             count += 1;
         }
         if count > 0 {
@@ -348,8 +355,10 @@ impl Sender {
         let mut constant =
             Template { frame: [0; FRAME_MAX], length: length as u32, clock: template.clock.unwrap_or(0) as u32 };
         constant.frame[..length].copy_from_slice(template.frame);
+        let btf =
+            Btf::from_sys_fs().map_err(|error| because("the kernel's types (/sys/kernel/btf/vmlinux)", &error))?;
         let mut ebpf = EbpfLoader::new()
-            .btf(Btf::from_sys_fs().ok().as_ref()) // for the place of a device's index
+            .btf(Some(&btf)) // for the place of a device's index
             .override_global(TEMPLATE, &constant, true)
             .load(LIVE_OBJECT)
             .map_err(program::load_error)?;
@@ -362,16 +371,17 @@ impl Sender {
         let mapping = Mapping::new(ring.fd().as_fd()).map_err(|error| because("mapping the ring", &error))?;
 
         for name in [SEND, TRY] {
-            xdp(&mut ebpf, name)?.load().map_err(|error| program::load_error(error.into()))?;
+            of_kind::<Xdp>(&mut ebpf, name)?.load().map_err(|error| program::load_error(error.into()))?;
         }
+        of_kind::<RawTracePoint>(&mut ebpf, CLAIM)?.load().map_err(|error| program::load_error(error.into()))?;
         let mut counting = Vec::new();
         for (name, tracepoint) in COUNTING {
-            let tracing = tracing(&mut ebpf, name)?;
-            tracing.load().map_err(|error| program::load_error(error.into()))?;
-            let id = tracing.attach(tracepoint).map_err(|error| because(tracepoint, &error))?;
+            let tracing: &mut BtfTracePoint = of_kind(&mut ebpf, name)?;
+            tracing.load(tracepoint, &btf).map_err(|error| program::load_error(error.into()))?;
+            let id = tracing.attach().map_err(|error| because(tracepoint, &error))?;
             counting.push(tracing.take_link(id).map_err(|error| because("the tracepoint's link", &error))?.into());
         }
-        let kept = keep(xdp(&mut ebpf, SEND)?);
+        let kept = keep(of_kind(&mut ebpf, SEND)?);
         Ok(Self {
             ebpf,
             carrier,
@@ -404,9 +414,9 @@ impl Sender {
 
     /// Has what this thread sends counted.
     fn claim(&self) -> Result<(), ProgramError> {
-        let program = self.ebpf.program(SENT).ok_or(ProgramError::NotLoaded)?;
-        let tracing: &RawTracePoint = program.try_into()?;
-        tracing.test_run(RawTracePointRunOptions::new()).map(|_| ())
+        let program = self.ebpf.program(CLAIM).ok_or(ProgramError::NotLoaded)?;
+        let claim: &RawTracePoint = program.try_into()?;
+        claim.test_run(RawTracePointRunOptions::new()).map(|_| ())
     }
 
     fn call(&self, name: &str, frame: &[u8], repeat: u32) -> Result<(), ProgramError> {
@@ -494,12 +504,11 @@ impl Sender {
     }
 }
 
-fn xdp<'ebpf>(ebpf: &'ebpf mut Ebpf, name: &str) -> Result<&'ebpf mut Xdp, Failure> {
-    let program = ebpf.program_mut(name).ok_or_else(|| program::missing(name))?;
-    program.try_into().map_err(|error: ProgramError| program::load_error(error.into()).into())
-}
-
-fn tracing<'ebpf>(ebpf: &'ebpf mut Ebpf, name: &str) -> Result<&'ebpf mut RawTracePoint, Failure> {
+/// A program of this kind.
+fn of_kind<'ebpf, Kind>(ebpf: &'ebpf mut Ebpf, name: &str) -> Result<&'ebpf mut Kind, Failure>
+where
+    &'ebpf mut Kind: TryFrom<&'ebpf mut Program, Error = ProgramError>,
+{
     let program = ebpf.program_mut(name).ok_or_else(|| program::missing(name))?;
     program.try_into().map_err(|error: ProgramError| program::load_error(error.into()).into())
 }

@@ -1,7 +1,7 @@
 //! The ring through which the facts of probes reach the program that sends them: `struct starling_ring` of
 //! `ebpf/live.h`, mapped into this process.
 //!
-//! One thread writes ([`Ring::push`], [`Ring::publish`]), one runs the program; everybody may read the counts.
+//! One thread writes ([`Ring::places`], [`Ring::add`], [`Ring::publish`]), one runs the program; everybody may read the counts.
 #![allow(unsafe_code, reason = "memory shared with a BPF program")]
 
 use crate::nic::ProbeFacts;
@@ -43,6 +43,7 @@ pub(super) struct Layout {
     taken: AtomicU64,
     taken_line: [u64; 7],
     thread: AtomicU64,
+    thread_line: [u64; 7],
     sent: AtomicU64,
     refused: AtomicU64,
     down: AtomicU64,
@@ -50,6 +51,7 @@ pub(super) struct Layout {
     again_next: AtomicU64,
     withdrawn: AtomicU64,
     resets: AtomicU64,
+    sent_line: u64,
     /// Those given to the driver of which it is not known what became, and those to be given again.
     kept: [Kept; 2 * GIVEN_SIZE],
     probes: [UnsafeCell<ProbeFacts>; SIZE],
@@ -189,29 +191,36 @@ impl Ring {
         usize::try_from(self.made - self.taken).unwrap_or(SIZE)
     }
 
-    /// Puts a probe into place; there must be room.
+    /// Free places in a row for probes, at most so many; there must be room. What is written there counts from
+    /// [`Ring::add`] on.
     #[inline]
-    pub(super) fn push(&mut self, probe: ProbeFacts, clock: Option<[u8; 4]>) {
-        assert!(self.made - self.taken < SIZE as u64, "the ring is full");
-        #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
-        let at = (self.made % SIZE as u64) as usize;
-        let layout = self.mapping.layout();
-        // SAFETY: `taken`, read with Acquire, says that the program is done with the place, and `made` does not
-        // yet count it; this is the only writing end.
-        unsafe { *layout.probes[at].get() = probe };
+    pub(super) fn places(&mut self, most: usize) -> &mut [ProbeFacts] {
+        assert!(self.made - self.taken + most as u64 <= SIZE as u64, "the ring is full");
+        let at = place(self.made);
+        let free = &self.mapping.layout().probes[at..SIZE.min(at + most)];
+        // SAFETY: `taken`, read with Acquire, says that the program is done with these places, and `made` does not yet
+        // count them; this is the only writing end, and borrowed for as long as the slice lives.
+        unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(free.as_ptr()), free.len()) }
+    }
+
+    /// Adds the first `count` probes of the places given last, with this clock, if they have one.
+    #[inline]
+    pub(super) fn add(&mut self, count: usize, clock: Option<[u8; 4]>) {
         if let Some(clock) = clock {
-            // SAFETY: as above.
-            unsafe { *layout.clocks[at].get() = clock };
+            let at = place(self.made);
+            for place in &self.mapping.layout().clocks[at..at + count] {
+                // SAFETY: as in `places`.
+                unsafe { *place.get() = clock };
+            }
         }
-        self.made += 1;
+        self.made += count as u64;
     }
 
     /// Takes back the probes to addresses that `whose` says, but for those that leave at this very moment.
     pub(super) fn withdraw(&mut self, whose: &dyn Fn(u32) -> bool) {
         let layout = self.mapping.layout();
         let next = layout.next.load(Ordering::Acquire);
-        #[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
-        let waiting = (next..self.made).map(|number| layout.probes[(number % SIZE as u64) as usize].get().cast::<u8>());
+        let waiting = (next..self.made).map(|number| layout.probes[place(number)].get().cast::<u8>());
         for probe in waiting.chain(layout.kept.iter().map(|kept| kept.get().cast())) {
             // SAFETY: a probe of the mapping, aligned to eight bytes at least; the program writes some of these words as
             // well, of the size that is read here, and whichever value is read is of some probe.
@@ -233,6 +242,12 @@ impl Ring {
     }
 }
 
+/// Where a probe lies, by its number.
+#[expect(clippy::cast_possible_truncation, reason = "less than the ring's size")]
+const fn place(number: u64) -> usize {
+    (number % SIZE as u64) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,12 +261,13 @@ mod tests {
         assert_eq!(offset_of!(Layout, idle), 80);
         assert_eq!(offset_of!(Layout, taken), 128);
         assert_eq!(offset_of!(Layout, thread), 192);
-        assert_eq!(offset_of!(Layout, again_next), 232);
-        assert_eq!(offset_of!(Layout, withdrawn), 240);
-        assert_eq!(offset_of!(Layout, resets), 248);
-        assert_eq!(offset_of!(Layout, kept), 256);
-        assert_eq!(offset_of!(Layout, probes), 3_328);
-        assert_eq!(offset_of!(Layout, clocks), 3_328 + 16 * SIZE);
-        assert_eq!(size_of::<Layout>(), 3_328 + 20 * SIZE);
+        assert_eq!(offset_of!(Layout, sent), 256);
+        assert_eq!(offset_of!(Layout, again_next), 288);
+        assert_eq!(offset_of!(Layout, withdrawn), 296);
+        assert_eq!(offset_of!(Layout, resets), 304);
+        assert_eq!(offset_of!(Layout, kept), 320);
+        assert_eq!(offset_of!(Layout, probes), 3_392);
+        assert_eq!(offset_of!(Layout, clocks), 3_392 + 16 * SIZE);
+        assert_eq!(size_of::<Layout>(), 3_392 + 20 * SIZE);
     }
 }

@@ -5,8 +5,18 @@ mod world;
 
 use super::*;
 use crate::scan::conversation::Conversation;
+use crate::targets::Target;
 use std::collections::BTreeMap;
 use world::*;
+
+impl Engine {
+    /// Facts of the `number`-th probe to a target.
+    fn facts_of(&self, target: Target, number: u8) -> Facts {
+        let Target { address, port } = target;
+        let local_port = self.source_ports.pick(address, port, number);
+        self.facts_on(Tuple { remote: address, local: self.config.source, remote_port: port, local_port })
+    }
+}
 
 #[test]
 fn every_target_is_probed_once_at_the_rate_and_a_conversation_becomes_a_row() {
@@ -432,7 +442,7 @@ fn a_full_waiting_list_turns_answers_away_until_they_come_again() {
         let mut buffer = [0; 64];
         let length = world.engine.template.write(&facts, &mut buffer);
         world.engine.ledger.probes += 1;
-        world.engine.sweep.next(Instant::ZERO);
+        world.engine.sweep.next(Instant::ZERO, &mut [0]);
         world.engine.ledger.walked += 1;
         world.deliver(&buffer[..length]);
     }
