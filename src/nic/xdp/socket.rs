@@ -32,6 +32,10 @@ const SEND_BUDGET_MIN: u32 = 32;
 /// A driver that takes no frame for so long is asked for its carrier.
 const STANDSTILL: Duration = Duration::from_millis(2);
 
+/// How long a driver is given to take its first frames to receive into, and how often it is asked.
+const BEGIN_MAX: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(1);
+
 /// How long the queue may stay busy: the kernel takes a dead predecessor's socket down in its own time.
 const TEARDOWN: Duration = Duration::from_secs(2);
 
@@ -68,6 +72,8 @@ pub struct Socket {
     /// Frames that a driver which goes on by itself has taken, and since when it has taken no more.
     taken: (u64, Instant),
     counters: NicCounters,
+    /// How often the driver found no frame to receive into before it had been given any.
+    in_vain: u64,
 }
 
 impl Socket {
@@ -94,7 +100,7 @@ impl Socket {
         if unsafe { fill.produce(receive) } != receive.len() {
             return Err(Error::Options("the fill ring is smaller than the frames for receiving"));
         }
-        Ok(Self {
+        let mut socket = Self {
             tx,
             rx,
             fill,
@@ -112,7 +118,26 @@ impl Socket {
             doubted: false,
             taken: (0, Instant::now()),
             counters: NicCounters::default(),
-        })
+            in_vain: 0,
+        };
+        socket.begin_receiving();
+        Ok(socket)
+    }
+
+    /// Has a zero-copy driver take frames to receive into. It looked for some when it was bound and found none, for rings
+    /// are made and bound in one; after that some look again only when they are woken (igb), and an answer that comes
+    /// before is lost without a trace. Others want to be woken always, so it is not waited for long.
+    fn begin_receiving(&mut self) {
+        if self.mode == BoundMode::ZeroCopy {
+            let until = Instant::now() + BEGIN_MAX;
+            // What fails here fails again where frames are sent.
+            let _ = sys::wake_transmit(self.as_raw_fd());
+            while self.fill.needs_wakeup() && Instant::now() < until {
+                let _ = sys::wake_receive(self.as_raw_fd());
+                std::thread::sleep(LOOK);
+            }
+        }
+        self.in_vain = self.tx.fd().xdp_statistics().map_or(0, |kernel| kernel.rx_fill_ring_empty_descs());
     }
 
     /// Who copies, as the kernel says.
@@ -314,7 +339,7 @@ impl FrameIo for Socket {
         if let Ok(kernel) = self.tx.fd().xdp_statistics() {
             counters.rx_dropped += kernel.rx_dropped();
             counters.rx_ring_full += kernel.rx_ring_full();
-            counters.rx_fill_empty += kernel.rx_fill_ring_empty_descs();
+            counters.rx_fill_empty += kernel.rx_fill_ring_empty_descs().saturating_sub(self.in_vain);
             counters.rx_invalid += kernel.rx_invalid_descs();
             counters.tx_invalid += kernel.tx_invalid_descs();
         }
