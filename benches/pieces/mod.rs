@@ -8,7 +8,7 @@ use starling::targets::cidr::AddressSet;
 use starling::targets::permute::{Permutation, Walk};
 use starling::targets::ports;
 use starling::targets::{Space, Target};
-use starling::tcp::cookie::{Batch, PortRange, SourcePorts, cookie};
+use starling::tcp::cookie::{Batch, Maker, PortRange, SourcePorts, cookie};
 use starling::wire::emit::{Outgoing, segment as emit};
 use starling::wire::parse::segment as parse;
 use starling::wire::probe::{Facts, Template};
@@ -114,14 +114,14 @@ fn probe_facts_of_a_batch() -> Run {
     Box::new(move |items| {
         for _ in 0..items / Batch::SIZE as u64 {
             batch.clear();
-            batch.extend((0..Batch::SIZE).map(|_| {
+            let next = || {
                 address = address.wrapping_add(0x9e37_79b1);
-                ((address, 25), source_ports.pick(address, 25, 0))
-            }));
+                (address, 25)
+            };
+            batch.extend(0, std::iter::repeat_with(next).take(Batch::SIZE));
             let mut probes = [[0; 16]; Batch::SIZE];
-            for (probe, facts) in probes.iter_mut().zip(batch.facts(KEY, US)) {
-                *probe = template.finish(&facts);
-            }
+            let maker = Maker { key: KEY, local: US, source_ports: &source_ports, template: &template };
+            batch.finish(&maker, &mut probes);
             black_box(probes);
         }
     })

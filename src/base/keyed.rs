@@ -1,5 +1,4 @@
-//! SipHash-1-3 over the twelve bytes of a 4-tuple: the same function as `ebpf/verdict.h`. Of many of them side by side,
-//! where the processor has wide registers.
+//! SipHash-1-3 over the twelve bytes of a 4-tuple: the same function as `ebpf/verdict.h`.
 
 /// A 128-bit key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,51 +21,16 @@ impl Key {
         v[0][0] ^ v[1][0] ^ v[2][0] ^ v[3][0]
     }
 
-    /// The low halves of [`Key::hash12`] of many messages: `message` says which, by their numbers.
-    #[inline]
-    pub fn hash12_each(self, message: impl Fn(usize) -> (u64, u32), hashes: &mut [u32]) {
-        let mut number = 0;
-        let mut blocks = hashes.chunks_exact_mut(ABREAST);
-        for block in &mut blocks {
-            let block = block.try_into().expect("as long as a block");
-            self.hash12_block(|nth| message(number + nth), block);
-            number += ABREAST;
-        }
-        for hash in blocks.into_remainder() {
-            let (m0, m1) = message(number);
-            *hash = low(self.hash12(m0, m1));
-            number += 1;
-        }
-    }
-
-    #[inline]
-    fn hash12_block(self, message: impl Fn(usize) -> (u64, u32), hashes: &mut [u32; ABREAST]) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
-            #[expect(unsafe_code, reason = "the processor was asked")]
-            // SAFETY: the processor has what the function wants.
-            return unsafe { self.hash12_wide(message, hashes) };
-        }
-        self.hash12_abreast(message, hashes);
-    }
-
-    /// For the compiler to use registers of 512 bits, which rotate each of their words as well: a quarter of the time.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn hash12_wide(self, message: impl Fn(usize) -> (u64, u32), hashes: &mut [u32; ABREAST]) {
-        self.hash12_abreast(message, hashes);
-    }
-
+    /// The low halves of [`Key::hash12`] of many messages, side by side: work for [`widely`](super::wide::widely).
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
-    fn hash12_abreast(self, message: impl Fn(usize) -> (u64, u32), hashes: &mut [u32; ABREAST]) {
-        let mut v = self.begin().map(|word| [word; ABREAST]);
-        let (mut m0, mut m1) = ([0; ABREAST], [0; ABREAST]);
-        for (nth, words) in m0.iter_mut().zip(&mut m1).enumerate() {
-            let (first, last) = message(nth);
-            (*words.0, *words.1) = (first, closed(last));
-        }
-        for m in [m0, m1] {
+    pub fn hash12_abreast<const MANY: usize>(self, m0: [u64; MANY], m1: [u32; MANY]) -> [u32; MANY] {
+        // Loops all along: what maps an array is not always inlined.
+        let [v0, v1, v2, v3] = self.begin();
+        let mut v = [[v0; MANY], [v1; MANY], [v2; MANY], [v3; MANY]];
+        let mut last = [0; MANY];
+        last.iter_mut().zip(m1).for_each(|(word, m)| *word = closed(m));
+        for m in [m0, last] {
             v[3].iter_mut().zip(m).for_each(|(word, m)| *word ^= m);
             round(&mut v);
             v[0].iter_mut().zip(m).for_each(|(word, m)| *word ^= m);
@@ -75,9 +39,17 @@ impl Key {
         round(&mut v);
         round(&mut v);
         round(&mut v);
+        let mut hashes = [0; MANY];
         for (nth, hash) in hashes.iter_mut().enumerate() {
             *hash = low(v[0][nth] ^ v[1][nth] ^ v[2][nth] ^ v[3][nth]);
         }
+        hashes
+    }
+
+    /// The low half of [`Key::hash12`].
+    #[inline]
+    pub fn half12(self, m0: u64, m1: u32) -> u32 {
+        low(self.hash12(m0, m1))
     }
 
     const fn begin(self) -> [u64; 4] {
@@ -85,9 +57,6 @@ impl Key {
         [k0 ^ 0x736f_6d65_7073_6575, k1 ^ 0x646f_7261_6e64_6f6d, k0 ^ 0x6c79_6765_6e65_7261, k1 ^ 0x7465_6462_7974_6573]
     }
 }
-
-/// So many hashes are worth being made side by side.
-pub const ABREAST: usize = 32;
 
 /// The last word of a message: four bytes of it, and its length.
 const fn closed(m1: u32) -> u64 {
@@ -134,18 +103,9 @@ mod tests {
         }
 
         #[test]
-        fn many_side_by_side_are_each_alone(key: [u64; 2], messages in proptest::collection::vec(any::<(u64, u32)>(), 0..100)) {
-            let key = Key(key);
-            let mut hashes = vec![0; messages.len()];
-            key.hash12_each(|nth| messages[nth], &mut hashes);
-            let alone: Vec<u32> = messages.iter().map(|(m0, m1)| low(key.hash12(*m0, *m1))).collect();
-            prop_assert_eq!(&hashes, &alone);
-            // As on processors without wide registers.
-            for (messages, alone) in messages.chunks_exact(ABREAST).zip(alone.chunks_exact(ABREAST)) {
-                let mut hashes = [0; ABREAST];
-                key.hash12_abreast(|nth| messages[nth], &mut hashes);
-                prop_assert_eq!(&hashes[..], alone);
-            }
+        fn many_side_by_side_are_each_alone(key: [u64; 2], m0: [u64; 7], m1: [u32; 7]) {
+            let alone = std::array::from_fn(|nth| Key(key).half12(m0[nth], m1[nth]));
+            prop_assert_eq!(Key(key).hash12_abreast::<7>(m0, m1), alone);
         }
     }
 }

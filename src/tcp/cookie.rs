@@ -1,9 +1,10 @@
 //! The stateless proof: a probe's source port and sequence number come from a keyed hash of its target, so
 //! an answer is checked without memory of the question. `ebpf/verdict.h` checks the same in the kernel.
 
-use crate::base::keyed::{ABREAST, Key};
+use crate::base::keyed::Key;
+use crate::base::wide::{Work, widely};
 use crate::wire::Tuple;
-use crate::wire::probe::Facts;
+use crate::wire::probe::{Finished, Template};
 
 /// How far beyond cookie + 1 an acknowledgement may lie and still be of a connection of ours: what we say on one
 /// stays far below it.
@@ -14,17 +15,19 @@ pub const ACK_WINDOW: u32 = 65_536;
 #[inline]
 pub fn cookie(key: Key, tuple: Tuple) -> u32 {
     let (m0, m1) = message(tuple);
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is the cookie")]
-    let low = key.hash12(m0, m1) as u32;
-    low
+    key.half12(m0, m1)
 }
 
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
 fn message(tuple: Tuple) -> (u64, u32) {
     let m0 = u64::from(tuple.remote.swap_bytes()) | u64::from(tuple.local.swap_bytes()) << 32;
     let m1 = u32::from(tuple.remote_port.swap_bytes()) | u32::from(tuple.local_port.swap_bytes()) << 16;
     (m0, m1)
 }
+
+/// So many probes are made side by side: as many as fill the wide registers.
+const ABREAST: usize = 32;
 
 /// Probes in the making, field by field, so that each step is one loop over all of them.
 #[derive(Clone, Debug)]
@@ -32,14 +35,12 @@ pub struct Batch {
     count: usize,
     addresses: [u32; Self::SIZE],
     ports: [u16; Self::SIZE],
-    source_ports: [u16; Self::SIZE],
-    cookies: [u32; Self::SIZE],
+    numbers: [u8; Self::SIZE],
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        let (words, halves) = ([0; Self::SIZE], [0; Self::SIZE]);
-        Self { count: 0, addresses: words, ports: halves, source_ports: halves, cookies: words }
+        Self { count: 0, addresses: [0; Self::SIZE], ports: [0; Self::SIZE], numbers: [0; Self::SIZE] }
     }
 }
 
@@ -62,40 +63,91 @@ impl Batch {
         self.count = 0;
     }
 
-    /// Further probes: to which port of which address, and from which port.
+    /// Further probes, the `number`-th each: to which port of which address.
     ///
     /// # Panics
     /// If there is no room.
     #[inline]
-    pub fn extend(&mut self, probes: impl Iterator<Item = ((u32, u16), u16)>) {
+    pub fn extend(&mut self, number: u8, targets: impl Iterator<Item = (u32, u16)>) {
         let mut count = self.count; // in a register
-        for ((address, port), source_port) in probes {
+        for (address, port) in targets {
             self.addresses[count] = address;
             self.ports[count] = port;
-            self.source_ports[count] = source_port;
+            self.numbers[count] = number;
             count += 1;
         }
         self.count = count;
     }
 
-    /// The facts of all, each with the [`cookie`] of a probe from `local`.
+    /// Makes them all, as `maker` says.
+    ///
+    /// # Panics
+    /// If there are not as many places.
     #[inline]
-    pub fn facts(&mut self, key: Key, local: u32) -> impl Iterator<Item = Facts> {
-        let Self { count, addresses, ports, source_ports, cookies } = self;
-        let tuple = |nth: usize| Tuple {
-            remote: addresses[nth],
-            local,
-            remote_port: ports[nth],
-            local_port: source_ports[nth],
-        };
-        key.hash12_each(|nth| message(tuple(nth)), &mut cookies[..*count]);
-        let targets = addresses.iter().zip(ports).zip(source_ports.iter().zip(cookies)).take(*count);
-        targets.map(|((address, port), (source_port, cookie))| Facts {
-            address: *address,
-            port: *port,
-            source_port: *source_port,
-            seq: *cookie,
-        })
+    pub fn finish(&self, maker: &Maker<'_>, places: &mut [Finished]) {
+        assert!(places.len() >= self.count, "a place for each probe");
+        widely(Making { batch: self, maker, places: &mut places[..self.count] });
+    }
+}
+
+/// What probes are made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Maker<'a> {
+    /// Of the cookies.
+    pub key: Key,
+    /// Our address.
+    pub local: u32,
+    /// Our ports.
+    pub source_ports: &'a SourcePorts,
+    /// What they have in common.
+    pub template: &'a Template,
+}
+
+/// The making of a batch.
+struct Making<'a> {
+    batch: &'a Batch,
+    maker: &'a Maker<'a>,
+    places: &'a mut [Finished],
+}
+
+impl Work for Making<'_> {
+    type Result = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { batch, maker, places } = self;
+        let (addresses, _) = batch.addresses.as_chunks::<ABREAST>();
+        let (ports, _) = batch.ports.as_chunks::<ABREAST>();
+        let (numbers, _) = batch.numbers.as_chunks::<ABREAST>();
+        let blocks = addresses.iter().zip(ports).zip(numbers).zip(places.chunks_mut(ABREAST));
+        for (((addresses, ports), numbers), places) in blocks {
+            let probes = maker.make(addresses, ports, numbers);
+            places.copy_from_slice(&probes[..places.len()]);
+        }
+    }
+}
+
+impl Maker<'_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
+    fn make<const MANY: usize>(
+        &self,
+        addresses: &[u32; MANY],
+        ports: &[u16; MANY],
+        numbers: &[u8; MANY],
+    ) -> [Finished; MANY] {
+        let mut source_ports = [0; MANY];
+        for (nth, source_port) in source_ports.iter_mut().enumerate() {
+            *source_port = self.source_ports.pick(addresses[nth], ports[nth], numbers[nth]);
+        }
+        let (mut m0, mut m1) = ([0; MANY], [0; MANY]);
+        for nth in 0..MANY {
+            let (remote, local) = (addresses[nth], self.local);
+            let tuple = Tuple { remote, local, remote_port: ports[nth], local_port: source_ports[nth] };
+            (m0[nth], m1[nth]) = message(tuple);
+        }
+        let cookies = self.key.hash12_abreast(m0, m1);
+        self.template.finish_abreast(addresses, ports, &source_ports, &cookies)
     }
 }
 
@@ -117,44 +169,52 @@ impl PortRange {
 
 /// Which of our source ports a probe comes from.
 ///
-/// They only have to be spread, for the cookie is the proof: two multiplications do, where another SipHash would be a
-/// fifth of what a probe costs. Whoever sees the ports may learn these keys, so they are good for nothing else.
+/// They only have to be spread, for the cookie is the proof: a few multiplications do, of which the processor makes many
+/// at once, where another SipHash would be a fifth of what a probe costs. Whoever sees the ports may learn this key, so
+/// it is good for nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct SourcePorts {
     range: PortRange,
-    keys: [u64; 2],
+    keys: [u32; 2],
 }
 
 impl SourcePorts {
     /// Ports of `range`, spread by `key`, which must serve no other purpose.
-    pub const fn new(range: PortRange, Key(keys): Key) -> Self {
+    pub const fn new(range: PortRange, Key([key, _]): Key) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+        let keys = [key as u32, (key >> 32) as u32];
         Self { range, keys }
     }
 
     /// The port for the `probe`-th probe to a target.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
     pub fn pick(&self, address: u32, port: u16, probe: u8) -> u16 {
-        let target = u64::from(address) << 24 | u64::from(port) << 8 | u64::from(probe);
-        let hash = folded(folded(target ^ self.keys[0], 0x9e37_79b9_7f4a_7c15) ^ self.keys[1], 0xd1b5_4a32_d192_ed03);
+        let first = mixed(address ^ self.keys[0]);
+        let hash = mixed(first ^ self.keys[1] ^ (u32::from(probe) << 16 | u32::from(port)));
         let count = u64::from(self.range.last - self.range.first) + 1;
         #[expect(clippy::cast_possible_truncation, reason = "below the count of ports")]
-        let offset = (((hash >> 32) * count) >> 32) as u16;
+        let offset = ((u64::from(hash) * count) >> 32) as u16;
         self.range.first + offset
     }
 }
 
-/// Both halves of the product, xored: each bit of it depends on all of both factors.
-#[inline]
-fn folded(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
-    let (low, high) = (product as u64, (product >> 64) as u64);
-    low ^ high
+/// A bijection in which each bit depends on all: `lowbias32` of Wellons' search (hash-prospector).
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
+const fn mixed(mut word: u32) -> u32 {
+    word ^= word >> 16;
+    word = word.wrapping_mul(0x7feb_352d);
+    word ^= word >> 15;
+    word = word.wrapping_mul(0x846c_a68b);
+    word ^ word >> 16
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Link;
+    use crate::wire::probe::Facts;
     use proptest::prelude::*;
     use std::hash::Hasher;
 
@@ -173,15 +233,26 @@ mod tests {
 
         #[test]
         fn probes_made_together_are_those_made_alone(
-            key: [u64; 2], local: u32, probes in proptest::collection::vec(any::<(u32, u16, u16)>(), 0..=Batch::SIZE),
+            key: [u64; 2], local: u32, probes in proptest::collection::vec(any::<(u32, u16, u8)>(), 0..=Batch::SIZE),
         ) {
             let (key, mut batch) = (Key(key), Batch::default());
-            batch.extend(probes.iter().map(|(address, port, source_port)| ((*address, *port), *source_port)));
-            let alone = probes.iter().map(|(address, port, source_port)| {
-                let tuple = Tuple { remote: *address, local, remote_port: *port, local_port: *source_port };
-                Facts { address: *address, port: *port, source_port: *source_port, seq: cookie(key, tuple) }
-            });
-            prop_assert_eq!(batch.facts(key, local).collect::<Vec<_>>(), alone.collect::<Vec<_>>());
+            let link = Link { source: [2, 0, 0, 0, 0, 1], destination: [2, 0, 0, 0, 0, 2] };
+            let template = Template::new(&link, local);
+            let source_ports = SourcePorts::new(PortRange { first: 1_000, last: 65_000 }, key);
+            probes.iter().for_each(|(address, port, number)| batch.extend(*number, std::iter::once((*address, *port))));
+            let alone: Vec<Finished> = probes.iter().map(|(address, port, number)| {
+                let source_port = source_ports.pick(*address, *port, *number);
+                let tuple = Tuple { remote: *address, local, remote_port: *port, local_port: source_port };
+                template.finish(&Facts { address: *address, port: *port, source_port, seq: cookie(key, tuple) })
+            }).collect();
+            let maker = Maker { key, local, source_ports: &source_ports, template: &template };
+            let mut places = vec![[0; 16]; probes.len()];
+            batch.finish(&maker, &mut places);
+            prop_assert_eq!(&places, &alone);
+            // As on processors without wide registers.
+            places.fill([0; 16]);
+            Making { batch: &batch, maker: &maker, places: &mut places }.run();
+            prop_assert_eq!(&places, &alone);
         }
 
         #[test]

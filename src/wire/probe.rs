@@ -4,7 +4,7 @@
 //! checksums completed from the template's partial sums. Where the options have a timestamp, the template's is set
 //! anew for each batch of probes ([`Template::stamp`]): so even then nothing more varies from probe to probe.
 
-use super::checksum::Sum;
+use super::checksum::{Sum, complete, halves};
 use super::emit::{FRAME_MIN, Outgoing, segment};
 use super::{Link, Tuple, flags};
 use crate::base::keyed::Key;
@@ -180,12 +180,34 @@ impl Template {
     /// Completes the checksums.
     #[inline]
     pub fn finish(&self, facts: &Facts) -> Finished {
-        let ports = u32::from(facts.source_port) << 16 | u32::from(facts.port);
-        let network = self.network.u32(facts.address).u16(identification(facts.seq)).finish();
-        let transport = self.transport.u32(facts.address).u32(ports).u32(facts.seq).finish();
-        let high = u64::from(facts.address) << 32 | u64::from(ports);
-        let low = u64::from(facts.seq) << 32 | u64::from(network) << 16 | u64::from(transport);
-        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+        let Facts { address, port, source_port, seq } = *facts;
+        let [probe] = self.finish_abreast(&[address], &[port], &[source_port], &[seq]);
+        probe
+    }
+
+    /// As [`Template::finish`], of many probes, their facts field by field: work for
+    /// [`widely`](crate::base::wide::widely).
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
+    pub fn finish_abreast<const MANY: usize>(
+        &self,
+        addresses: &[u32; MANY],
+        ports: &[u16; MANY],
+        source_ports: &[u16; MANY],
+        seqs: &[u32; MANY],
+    ) -> [Finished; MANY] {
+        let (network, transport) = (self.network.narrow(), self.transport.narrow());
+        let mut probes = [[0; 16]; MANY];
+        for (nth, probe) in probes.iter_mut().enumerate() {
+            let (address, seq) = (addresses[nth], seqs[nth]);
+            let (port, source_port) = (u32::from(ports[nth]), u32::from(source_ports[nth]));
+            let network = complete(network + halves(address) + u32::from(identification(seq)));
+            let transport = complete(transport + halves(address) + halves(seq) + port + source_port);
+            let high = u64::from(address) << 32 | u64::from(source_port << 16 | port);
+            let low = u64::from(seq) << 32 | u64::from(network << 16 | transport);
+            *probe = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        }
+        probes
     }
 
     /// Writes the probe into `buffer` and returns its length.
@@ -277,6 +299,8 @@ impl Template {
     }
 }
 
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it is compiled for the registers of its caller")]
 #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
 const fn identification(seq: u32) -> u16 {
     (seq >> 16) as u16 ^ seq as u16

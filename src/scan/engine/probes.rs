@@ -8,7 +8,7 @@ use crate::scan::ledger::Ledger;
 use crate::scan::sweep::Step;
 use crate::targets::Target;
 use crate::targets::cidr::AddressSet;
-use crate::tcp::cookie::{Batch, SourcePorts, cookie};
+use crate::tcp::cookie::{Batch, Maker, cookie};
 use crate::wire::Tuple;
 use crate::wire::probe::{Facts, Finished};
 
@@ -58,17 +58,16 @@ impl Engine {
         self.next_targets(now, allowed);
         self.pace.give_back(allowed - self.batch.len());
         self.ledger.probes += self.batch.len() as u64;
-        for (probe, facts) in probes.iter_mut().zip(self.batch.facts(self.config.key, self.config.source)) {
-            *probe = self.template.finish(&facts);
-        }
+        let Self { config, source_ports, template, .. } = self;
+        self.batch.finish(&Maker { key: config.key, local: config.source, source_ports, template }, probes);
         self.batch.len()
     }
 
     /// Fills the batch up to `most` with the targets to probe next: fewer if no more are due, or after many that are
     /// passed over.
     fn next_targets(&mut self, now: Instant, most: usize) {
-        let Self { config, sweep, indices, blocked, source_ports, batch, ledger, .. } = self;
-        let choice = Choice { blocked: blocked.as_deref(), answered: &config.answered, source_ports };
+        let Self { config, sweep, indices, blocked, batch, ledger, .. } = self;
+        let choice = Choice { blocked: blocked.as_deref(), answered: &config.answered };
         let mut passed_over = 0;
         while batch.len() < most && passed_over < SKIPS_MAX {
             let before = batch.len();
@@ -102,11 +101,10 @@ impl Engine {
     }
 }
 
-/// Which targets of the sweep are probed, and from where.
+/// Which targets of the sweep are probed.
 struct Choice<'engine> {
     blocked: Option<&'engine AddressSet>,
     answered: &'engine Answered,
-    source_ports: &'engine SourcePorts,
 }
 
 impl Choice<'_> {
@@ -122,9 +120,6 @@ impl Choice<'_> {
             ledger.spared += u64::from(spared);
             !spared
         });
-        batch.extend(due.map(|Target { address, port }| {
-            let source_port = self.source_ports.pick(address, port, number);
-            ((address, port), source_port)
-        }));
+        batch.extend(number, due.map(|Target { address, port }| (address, port)));
     }
 }
