@@ -4,6 +4,7 @@ pub mod asns;
 pub mod check;
 pub mod clock;
 pub mod doctor;
+pub mod heap;
 pub mod interface;
 pub mod lane;
 pub mod links;

@@ -7,7 +7,7 @@ mod report;
 mod resume;
 
 use crate::app::say::{say, show};
-use crate::app::{check, doctor, monitor, noise, scan, verify};
+use crate::app::{check, doctor, heap, monitor, noise, scan, verify};
 use args::{Args, Command};
 use clap::Parser;
 use std::io::Write;
@@ -34,6 +34,7 @@ impl From<Exit> for ExitCode {
 
 /// Reads the command line and does what it says.
 pub fn run() -> Exit {
+    heap::give_back();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
