@@ -29,6 +29,11 @@ pub trait FrameIo {
     /// was not asked for a frame that could not go.
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize>;
 
+    /// Of `budget` frames, so many go for certain if they are given to [`FrameIo::transmit`] next.
+    fn room(&mut self, budget: usize) -> usize {
+        budget.min(1)
+    }
+
     /// Probes that were given to [`FrameIo::transmit_probes`] and are still to be sent.
     fn unsent_probes(&self) -> usize {
         0
@@ -40,9 +45,16 @@ pub trait FrameIo {
     /// Sends up to `budget` probes, as [`FrameIo::transmit`] does: frames of their own kind, which some links make
     /// themselves.
     fn transmit_probes(&mut self, budget: usize, probes: &mut impl Probes) -> io::Result<usize> {
+        // Many are made at once, as that costs hardly more than one, but none that could be left over.
+        let mut room = self.room(budget);
+        let mut facts = [ProbeFacts::default(); AT_ONCE];
+        let mut waiting = 0..0;
         self.transmit(budget, &mut |buffer| {
-            let mut facts = [ProbeFacts::default()];
-            (probes.fill(&mut facts) > 0).then(|| probes.write(&facts[0], buffer))
+            if waiting.is_empty() {
+                waiting = 0..probes.fill(&mut facts[..room.clamp(1, AT_ONCE)]);
+                room = room.saturating_sub(waiting.len());
+            }
+            Some(probes.write(&facts[waiting.next()?], buffer))
         })
     }
 
@@ -72,6 +84,9 @@ pub trait FrameIo {
 /// What varies from one probe to the next, as it stands in the frame (`struct starling_probe` in `ebpf/live.h`):
 /// address, ports, sequence number, checksums of IPv4 and TCP.
 pub type ProbeFacts = [u8; 16];
+
+/// So many probes are made at once for links that take frames.
+const AT_ONCE: usize = 64;
 
 /// Where probes come from.
 pub trait Probes {

@@ -77,9 +77,13 @@ impl FrameIo for Nic {
         Ok(count)
     }
 
+    fn room(&mut self, budget: usize) -> usize {
+        budget.min(self.room)
+    }
+
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize> {
         let mut buffer = [0; FRAME_CAPACITY];
-        let room = budget.min(self.room);
+        let room = self.room(budget);
         let mut count = 0;
         while count < room {
             let Some(length) = fill(&mut buffer) else { break };

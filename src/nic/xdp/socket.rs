@@ -274,16 +274,20 @@ impl FrameIo for Socket {
         Ok(count)
     }
 
+    fn room(&mut self, budget: usize) -> usize {
+        if self.free.len() < budget {
+            self.reap();
+        }
+        let slots = usize_of(self.tx.nb_free(u32::try_from(budget).unwrap_or(u32::MAX)));
+        budget.min(self.free.len()).min(slots)
+    }
+
     fn transmit(&mut self, budget: usize, fill: &mut impl FnMut(&mut [u8]) -> Option<usize>) -> io::Result<usize> {
         // What is in the ring when a carrier comes back may be lost with it.
         if self.see_carrier().is_err() {
             return Ok(0);
         }
-        if self.free.len() < budget {
-            self.reap();
-        }
-        let slots = usize_of(self.tx.nb_free(u32::try_from(budget).unwrap_or(u32::MAX)));
-        let room = budget.min(self.free.len()).min(slots);
+        let room = self.room(budget);
         let mut asked = 0;
         let mut queued = 0;
         let mut more = true;
