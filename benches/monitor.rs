@@ -25,9 +25,9 @@ const DAY: i64 = 86_400 * SECOND;
 /// Measured so often; the fastest counts, as the machine can only add.
 const RUNS: usize = 7;
 /// Memory rises and falls with the row group that is being written, some twenty megabytes of it, and with the part. So
-/// the most of each half of the run is compared, in which there is at least one part, and that of the second half may
-/// exceed the other by so much: what an allocator's pages come to.
-const GROWTH_MAX_KIB: u64 = 4 << 10;
+/// the most of each half of the run is compared, in which there is at least one part. How the two threads happen to meet
+/// moves that by a few megabytes; by a tenth it does not, and a run of more connections has more time to.
+const GROWTH_MAX: f64 = 0.1;
 /// How often memory is looked at in a run; and how many of these make one line.
 const SAMPLES: u64 = 1_000;
 const SAMPLES_A_LINE: usize = 100;
@@ -171,5 +171,5 @@ fn day(flows: u64) {
         assert_eq!(account[name], expected, "{name}");
     }
     assert_eq!(manifest["rows"]["connections"], flows);
-    assert!(growth <= GROWTH_MAX_KIB, "memory grows");
+    assert!(growth as f64 <= GROWTH_MAX * first as f64, "memory grows");
 }
