@@ -10,7 +10,7 @@ const SPARE: libc::c_int = 2 << 20;
 
 /// Has large blocks given back to the system as soon as they are freed. glibc begins like that, but puts blocks into the
 /// heap that are as large as any freed so far, up to 32 MiB: there the writer's buffers leave holes, and a run of days
-/// slowly takes half as much again as it uses (`cargo bench --bench monitor -- day`).
+/// slowly takes a third as much again as it uses (`cargo bench --bench monitor -- day`).
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, MAPPED), (libc::M_TRIM_THRESHOLD, SPARE)] {
